@@ -1,0 +1,1 @@
+"""Networks and what belongs to them. Imports torch and numpy only."""

@@ -1,0 +1,60 @@
+"""The models that ship, by name."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.checkpoint import FaceModel, load_model
+from models.errors import FewmarkError
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+CARDS_FOLDER = Path(__file__).parent / "cards"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A shipped model. Its shape, scheme and crop rule stand in the weights file itself."""
+
+    name: str
+    summary: str
+    sha256: str
+
+    @property
+    def weights(self) -> Path:
+        return WEIGHTS_FOLDER / f"{self.name}.safetensors"
+
+    @property
+    def card(self) -> Path:
+        return CARDS_FOLDER / f"{self.name}.md"
+
+
+MODELS: dict[str, ModelEntry] = {}
+
+DEFAULT_MODEL = "skip128"
+
+
+def open_model(name_or_path: str | Path) -> FaceModel:
+    """A shipped model by name, or a model file by path.
+
+    Raises:
+        FewmarkError: no such name or file, or the shipped file is damaged.
+    """
+    entry = MODELS.get(str(name_or_path))
+    if entry is None:
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise FewmarkError(f"{name_or_path}: neither a shipped model ({', '.join(MODELS)}) nor a file")
+        return load_model(path)
+    if not entry.weights.is_file():
+        raise FewmarkError(f"{entry.weights}: the weights of model {entry.name} are missing; install Fewmark again")
+    if file_sha256(entry.weights) != entry.sha256:
+        raise FewmarkError(f"{entry.weights}: damaged or changed (its sha256 differs); install Fewmark again")
+    return load_model(entry.weights)
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file's contents."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

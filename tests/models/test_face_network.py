@@ -1,0 +1,135 @@
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.checkpoint import FaceModel, count_parameters, load_model, save_model
+from models.crop_rule import CropRule
+from models.errors import FewmarkError
+from models.face_network import FaceNetwork, FaceNetworkConfig
+from models.folding import fold_batch_norm
+from models.landmark_schemes import IBUG_68
+from models.registry import MODELS, open_model
+
+
+def randomised(network: FaceNetwork) -> FaceNetwork:
+    """Batch statistics as after training, so that folding and saving have something to get wrong."""
+    for name, buffer in network.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_(0, 0.1)
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    ("input_size", "heatmap_size", "skips"), list(itertools.product((128, 256), (64, 128), (False, True)))
+)
+def test_shapes(input_size: int, heatmap_size: int, skips: bool) -> None:
+    network = FaceNetwork(FaceNetworkConfig(68, input_size, heatmap_size, skip_connections=skips)).eval()
+    images = torch.rand(2, 3, input_size, input_size)
+    with torch.inference_mode():
+        assert network(images).shape == (2, 68, heatmap_size, heatmap_size)
+        located = network.locate(images)
+        assert located.points.shape == (2, 68, 2)
+        assert located.confidence.shape == (2, 68)
+        assert network.encode(images).shape == (2, 99)
+        reconstruction = network.reconstruct(images)
+    assert reconstruction.shape == images.shape
+    assert reconstruction.min() >= 0
+    assert reconstruction.max() <= 1
+
+
+def test_the_head_has_the_papers_0_88_million_parameters() -> None:
+    head = FaceNetwork(FaceNetworkConfig(68)).head
+    assert count_parameters(head) == 880_640
+
+
+def test_encoder_and_decoder_have_about_ten_million_parameters_each() -> None:
+    network = FaceNetwork(FaceNetworkConfig(68, 128, 64))
+    assert 10e6 < count_parameters(network.encoder) < 12e6
+    assert 10e6 < count_parameters(network.decoder) < 12e6
+
+
+@pytest.mark.parametrize("input_size", [128, 256])
+def test_the_landmark_path_leaves_the_image_layers_alone(input_size: int) -> None:
+    network = FaceNetwork(FaceNetworkConfig(68, input_size, 64)).eval()
+    touched: list[str] = []
+    for name in ("lin", "layer5"):
+        layer = getattr(network.decoder, name, None)
+        if layer is not None:
+            layer.register_forward_hook(lambda *_, name=name: touched.append(name))
+    with torch.inference_mode():
+        network(torch.rand(1, 3, input_size, input_size))
+        assert touched == []
+        network.reconstruct(torch.rand(1, 3, input_size, input_size))
+    assert "lin" in touched
+
+
+@pytest.mark.parametrize(("input_size", "skips"), [(128, True), (256, False)])
+def test_folding_batch_normalisation_changes_nothing(input_size: int, skips: bool) -> None:
+    network = randomised(FaceNetwork(FaceNetworkConfig(68, input_size, 64, skip_connections=skips)))
+    folded = fold_batch_norm(network)
+    images = torch.rand(2, 3, input_size, input_size)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(images), network(images), atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(folded.reconstruct(images), network.reconstruct(images), atol=1e-4, rtol=1e-3)
+    layers = [m for part in (folded.encoder, folded.decoder) for m in part.modules()]
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in layers)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_model_file_brings_back_the_same_model(tmp_path: Path, half: bool) -> None:
+    network = randomised(FaceNetwork(FaceNetworkConfig(68, 128, 64, skip_connections=True)))
+    model = FaceModel("test", network, IBUG_68, CropRule(1.4, 0.05, False), True, {"data": "none"})
+    path = tmp_path / "sub" / "test.safetensors"
+    save_model(path, model, half=half)
+    loaded = load_model(path)
+    assert (loaded.name, loaded.scheme, loaded.crop_rule) == ("test", IBUG_68, CropRule(1.4, 0.05, False))
+    assert loaded.reconstructs
+    assert loaded.provenance == {"data": "none"}
+    assert loaded.network.config == network.config
+    for key, value in network.state_dict().items():
+        tolerance = {"atol": 1e-3, "rtol": 1e-3} if half else {"atol": 0, "rtol": 0}
+        torch.testing.assert_close(loaded.network.state_dict()[key], value, **tolerance)
+
+
+def test_damaged_and_foreign_model_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FewmarkError, match="no such model file"):
+        load_model(tmp_path / "absent.safetensors")
+    garbage = tmp_path / "garbage.safetensors"
+    garbage.write_bytes(b"\x00" * 100)
+    with pytest.raises(FewmarkError, match="not a readable model file"):
+        load_model(garbage)
+    from safetensors.torch import save_file
+
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"x": torch.zeros(1)}, foreign)
+    with pytest.raises(FewmarkError, match="not a Fewmark model"):
+        load_model(foreign)
+    with pytest.raises(FewmarkError, match="neither a shipped model"):
+        open_model(tmp_path / "absent.safetensors")
+
+
+@pytest.mark.parametrize("size", [64, 0, 200])
+def test_an_unsupported_size_is_refused(size: int) -> None:
+    with pytest.raises(FewmarkError, match="not supported"):
+        FaceNetwork(FaceNetworkConfig(68, size))
+    with pytest.raises(FewmarkError, match="not supported"):
+        FaceNetwork(FaceNetworkConfig(68, 128, size + 1))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_shipped_model_loads_runs_and_has_a_card(name: str) -> None:
+    entry = MODELS[name]
+    model = open_model(name)
+    assert model.name == name
+    assert entry.weights.stat().st_size < 60e6
+    assert entry.card.is_file()
+    shape = model.network.config
+    with torch.inference_mode():
+        located = model.network.locate(torch.rand(1, 3, shape.input_size, shape.input_size))
+    assert located.points.shape == (1, model.scheme.num_points, 2)
+    assert torch.isfinite(located.points).all()
+    assert "validation" in model.provenance

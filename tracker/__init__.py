@@ -1,0 +1,1 @@
+"""The live core: frames in, tracking results out. No Qt."""

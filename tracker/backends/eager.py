@@ -1,0 +1,77 @@
+"""PyTorch as it is: runs everywhere, and is what every other backend is measured against."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.checkpoint import FaceModel
+from models.errors import FewmarkError
+from models.folding import fold_batch_norm
+from models.heatmaps import collapse_heatmaps, decode_heatmaps
+from tracker.backends.base import Prediction
+from tracker.types import FloatArray, ImageArray
+
+
+class EagerBackend:
+    """Float32 on the CPU, CUDA or Apple's GPU, batch normalisation folded."""
+
+    name = "eager"
+
+    def __init__(self, model: FaceModel, device: str | None = None) -> None:
+        """
+        Args:
+            device: a torch device; None takes the first of CUDA, MPS and CPU that is there.
+
+        Raises:
+            FewmarkError: the device is not there.
+        """
+        self._device = torch.device(device or _best_device())
+        self._config = model.network.config
+        try:
+            self._network = fold_batch_norm(model.network).to(self._device)
+        except (RuntimeError, AssertionError) as error:
+            raise FewmarkError(f"device {device}: not usable ({str(error).splitlines()[0]}); leave it out") from error
+        # cuDNN and oneDNN have their fastest convolutions for this layout.
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.device = _describe(self._device)
+
+    @torch.inference_mode()
+    def predict(self, crops: ImageArray, *, heatmaps: bool = False, reconstructions: bool = False) -> Prediction:
+        # (B, S, S, 3) memory seen as (B, 3, S, S) is already channels_last.
+        images = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).float().div_(255)
+        network, kind = self._network, self._config.heatmap_kind
+        maps = network(images)
+        decoded = decode_heatmaps(maps, self._config.input_size, kind=kind)
+        return Prediction(
+            points=_numpy(decoded.points),
+            confidence=_numpy(decoded.confidence),
+            heatmaps=_numpy(collapse_heatmaps(maps, kind)) if heatmaps else None,
+            reconstructions=_to_images(network.reconstruct(images)) if reconstructions else None,
+        )
+
+    def close(self) -> None:
+        """Nothing is held beyond the object itself."""
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _describe(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type.upper()
+
+
+def _numpy(tensor: Tensor) -> FloatArray:
+    return tensor.float().cpu().numpy()
+
+
+def _to_images(images: Tensor) -> ImageArray:
+    """(B, 3, S, S) in 0..1 to (B, S, S, 3) uint8."""
+    array = images.mul(255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return np.ascontiguousarray(array)

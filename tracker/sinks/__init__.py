@@ -1,0 +1,16 @@
+"""Where results go: files that are written while the tracker runs."""
+
+from __future__ import annotations
+
+from tracker.sinks.annotated_video import AnnotatedVideoSink
+from tracker.sinks.base import ResultSink
+from tracker.sinks.json_lines import JsonLinesSink
+from tracker.sinks.openface_csv import OpenFaceCsvSink
+
+SINKS: dict[str, type[ResultSink]] = {
+    "csv": OpenFaceCsvSink,
+    "jsonl": JsonLinesSink,
+    "video": AnnotatedVideoSink,
+}
+
+__all__ = ["SINKS", "AnnotatedVideoSink", "JsonLinesSink", "OpenFaceCsvSink", "ResultSink"]

@@ -1,0 +1,46 @@
+"""From what the user typed to the source that it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from models.errors import FewmarkError
+from tracker.sources.base import FrameSource, refuse_time_range
+from tracker.sources.camera import CameraSource, find_camera, list_cameras
+from tracker.sources.images import ImageFiles, is_image, read_head
+from tracker.sources.stream import URL, NetworkStream, without_password
+from tracker.sources.video_file import VideoFile
+
+CAMERA_PREFIX = "camera:"
+
+
+def open_source(spec: str | Path, *, start_s: float | None = None, end_s: float | None = None) -> FrameSource:
+    """Open what ``spec`` names.
+
+    - a camera index: ``"0"`` (a folder of that name: ``"./0"``, or a Path);
+    - ``"camera:NAME"``: a camera by part of its name or by its stable id;
+    - an address: ``"rtsp://..."``, ``"http://..."``, ``"udp://..."``; ``"file://..."`` is a file;
+    - a file, image or video by its content, whatever its suffix; a folder of images. Patterns are not expanded here.
+
+    ``start_s`` and ``end_s`` select presentation times in [start_s, end_s), in seconds, from a file or a folder.
+    Raises FewmarkError if there is no such source, or if not one frame can be had from it.
+    """
+    if isinstance(spec, str):
+        wanted = spec[len(CAMERA_PREFIX) :] if spec.lower().startswith(CAMERA_PREFIX) else spec
+        if wanted != spec or (spec.isascii() and spec.isdigit()):
+            refuse_time_range(spec, start_s, end_s)
+            cameras = list_cameras()
+            return CameraSource(find_camera(wanted, cameras), cameras=cameras)
+        if spec.lower().startswith("file://"):
+            spec = url2pathname(urlsplit(spec).path)
+        elif URL.match(spec):
+            refuse_time_range(without_password(spec), start_s, end_s)
+            return NetworkStream(spec)
+    path = Path(spec)
+    if not path.exists():
+        raise FewmarkError(f"{path}: no such file or folder; check the path")
+    if path.is_dir() or is_image(read_head(path)):
+        return ImageFiles(path, start_s=start_s, end_s=end_s)
+    return VideoFile(path, start_s=start_s, end_s=end_s)

@@ -1,0 +1,168 @@
+"""Frames from the network: RTSP, HTTP, UDP, RTMP, SRT and what else FFmpeg opens by address."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Generator, Iterator
+from itertools import chain
+
+import av
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from models.errors import FewmarkError
+from tracker.sources.base import SingleUseSource
+from tracker.sources.decoding import (
+    FALLBACK_RATE,
+    DecodeTally,
+    PresentationClock,
+    UprightRgb,
+    decode_frames,
+    error_text,
+    video_stream,
+)
+from tracker.sources.media_facts import duration_s, frame_count, frame_rate, time_base_s
+from tracker.types import Frame, SourceInfo
+
+OPEN_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 5.0
+RECONNECTS = 5  # attempts in a row, without a frame between them
+FIRST_BACKOFF_S = 0.5  # doubled at each attempt: 0.5, 1, 2, 4, 8 s
+# Packets over TCP: whole pictures before early ones. Not "nobuffer": it loses the frames that were read while probing.
+_OPTIONS = {"rtsp_transport": "tcp"}
+_END_TOLERANCE_S = 0.5
+
+URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # at least two letters: C:// is a drive
+
+
+class NetworkStream(SingleUseSource):
+    """Frames of a network address. Nothing is read ahead: whoever needs the newest frame reads on in a thread.
+
+    Live (``info.is_live``) unless the address announces a duration, as a recording on a web server does.
+
+    A connection that ends, breaks, or is silent for ``read_timeout_s`` is opened again, up to ``reconnects`` times in a
+    row, waiting ``first_backoff_s`` and twice as long each time; each loss is in ``warnings``. A recording carries on
+    after the last frame that was delivered, and its end ends the iteration. ``time_s`` is the stream's presentation
+    time; over the gap of a live stream the clock of this machine carries it on, so that it keeps rising.
+
+    Raises FewmarkError on opening (not reachable, no video stream, no frame), and from the iteration once the
+    connection is lost for good. Passwords in an address are shown in no message.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        open_timeout_s: float = OPEN_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        reconnects: int = RECONNECTS,
+        first_backoff_s: float = FIRST_BACKOFF_S,
+    ) -> None:
+        super().__init__(without_password(url))
+        self._url = url
+        self._timeouts_s = (open_timeout_s, read_timeout_s)
+        self._reconnects = reconnects
+        self._first_backoff_s = first_backoff_s
+        self._tally = DecodeTally()
+        try:
+            self._container, self._stream = self._open()
+        except (av.FFmpegError, OSError) as error:
+            raise FewmarkError(
+                f"{self._name}: cannot be opened ({error_text(error)}); check the address and that it is being sent"
+            ) from error
+        self._frames = self._read()
+        try:
+            rate = frame_rate(self._stream)
+            count = frame_count(self._container, self._stream)
+            duration = duration_s(self._container, self._stream)
+            start_s = (self._stream.start_time or 0) * time_base_s(self._stream)
+            self._end_s = None if duration is None else start_s + duration
+            self._step_s = 1.0 / (rate or FALLBACK_RATE)
+            self._clock = PresentationClock(time_base_s(self._stream), rate)
+            has_audio = bool(self._container.streams.audio)
+            first = next(self._frames, None)
+            if first is None:
+                raise FewmarkError(f"{self._name}: no frame could be decoded; check what is being sent")
+        except BaseException:
+            self.close()
+            raise
+        self._first = first
+        height, width = first.image.shape[:2]
+        is_live = self._end_s is None
+        self.info = SourceInfo(self._name, width, height, rate, None if is_live else count, is_live, has_audio)
+
+    def _iterate(self) -> Iterator[Frame]:
+        return chain([self._first], self._frames)
+
+    def close(self) -> None:
+        super().close()
+        self._frames.close()
+        self._container.close()
+
+    def _open(self) -> tuple[InputContainer, VideoStream]:
+        container = av.open(self._url, options=_OPTIONS, timeout=self._timeouts_s, metadata_errors="replace")
+        try:
+            stream = video_stream(container, self._name)
+        except BaseException:
+            container.close()
+            raise
+        # Not frame threads: they hold one frame per thread back.
+        stream.codec_context.thread_type = ThreadType.SLICE
+        return container, stream
+
+    def _read(self) -> Generator[Frame]:
+        index = 0
+        failures = 0
+        lost = False
+        last_frame_at = 0.0  # perf_counter
+        while True:
+            to_rgb: UprightRgb | None = None
+            cause = "the sender closed it"
+            try:
+                if failures:
+                    self._container.close()
+                    self._container, self._stream = self._open()
+                for decoded in decode_frames(self._container, self._stream, self._tally):
+                    if lost and self._end_s is not None and self._was_delivered(decoded):
+                        continue
+                    if lost and self._end_s is None:
+                        gap_s = max(time.perf_counter() - last_frame_at, self._step_s)
+                        self._clock.carry_on_from(decoded, (self._clock.last_s or 0.0) + gap_s)
+                    lost, failures, last_frame_at = False, 0, time.perf_counter()
+                    to_rgb = to_rgb or UprightRgb(decoded)
+                    yield Frame(to_rgb(decoded), index, self._clock.time_of(decoded))
+                    index += 1
+            except (av.FFmpegError, OSError) as error:
+                cause = error_text(error)
+            if self._is_complete():
+                break
+            if index == 0:
+                raise FewmarkError(f"{self._name}: connected, but no frame came ({cause}); check what is being sent")
+            lost = True
+            failures += 1
+            if failures > self._reconnects:
+                raise FewmarkError(
+                    f"{self._name}: lost after {index} frames ({cause}); "
+                    f"{self._reconnects} attempts to connect again failed; check the sender"
+                )
+            self.warnings.append(f"{self._name}: connection lost after {index} frames ({cause}); reconnecting")
+            time.sleep(self._first_backoff_s * 2 ** (failures - 1))
+        self.warnings += self._tally.warnings(self._name)
+
+    def _was_delivered(self, frame: av.VideoFrame) -> bool:
+        """Whether a recording that was opened again is still at frames that came before the loss."""
+        last_s = self._clock.last_s
+        return last_s is not None and frame.pts is not None and frame.pts * time_base_s(self._stream) <= last_s
+
+    def _is_complete(self) -> bool:
+        last_s = self._clock.last_s
+        if self._end_s is None or last_s is None:
+            return False
+        return last_s + self._step_s >= self._end_s - max(_END_TOLERANCE_S, 3 * self._step_s)
+
+
+def without_password(url: str) -> str:
+    """The address as it may be shown: ``rtsp://user:secret@host`` becomes ``rtsp://user:***@host``."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)

@@ -1,0 +1,195 @@
+"""Frames of a video file, by presentation time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from itertools import chain
+from pathlib import Path
+
+import av
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from models.errors import FewmarkError
+from tracker.sources.base import ReadAheadSource, check_time_range
+from tracker.sources.decoding import (
+    FALLBACK_RATE,
+    DecodeTally,
+    PresentationClock,
+    UprightRgb,
+    decode_frames,
+    error_text,
+    video_stream,
+)
+from tracker.sources.media_facts import duration_s, frame_count, frame_rate, time_base_s
+from tracker.types import Frame, SourceInfo
+
+_END_TOLERANCE_S = 0.25  # headers round durations, and edit lists trim a few frames
+
+
+class VideoFile(ReadAheadSource):
+    """All frames of a video file in presentation order; none is dropped, ever.
+
+    ``time_s`` is the presentation time as the file has it: variable frame rates stay variable, and the first frame need
+    not be at 0. ``start_s`` and ``end_s`` select presentation times in [start_s, end_s). ``index`` counts the frames of
+    the whole file also then: the frames before the start are counted from the packets' times, without decoding. Where
+    a file does not store the times that this needs (AVI, raw streams), or the seek misses, it is decoded from its
+    beginning.
+
+    A video whose size changes midway delivers each frame at its own size.
+
+    Raises FewmarkError on opening: missing, empty or unreadable file, no video stream, no decodable frame, a start
+    after the last frame. A file that is cut off or damaged delivers what can be decoded, then says so in ``warnings``.
+    """
+
+    def __init__(self, path: Path, *, start_s: float | None = None, end_s: float | None = None) -> None:
+        super().__init__(str(path))
+        self._path = path
+        self._start_s = start_s
+        self._end_s = end_s
+        check_time_range(self._name, start_s, end_s)
+        self._check_file()
+        self._tally = DecodeTally()
+        self._container, self._stream = self._open()
+        try:
+            rate, count = frame_rate(self._stream), frame_count(self._container, self._stream)
+            has_audio = bool(self._container.streams.audio)
+            decode_times_only = self._container.format.name == "avi"
+            self._clock = PresentationClock(time_base_s(self._stream), rate, decode_times_only=decode_times_only)
+            self._step_s = 1.0 / (rate or FALLBACK_RATE)
+            self._expected_end_s = self._announced_end_s()
+            first = self._start(self._read())
+            if first is None:
+                raise FewmarkError(self._why_no_frame())
+        except BaseException:
+            self.close()
+            raise
+        height, width = first.image.shape[:2]
+        self.info = SourceInfo(self._name, width, height, rate, count, is_live=False, has_audio=has_audio)
+
+    def close(self) -> None:
+        super().close()
+        self._container.close()
+
+    def _check_file(self) -> None:
+        try:
+            if self._path.stat().st_size == 0:
+                raise FewmarkError(f"{self._name}: the file is empty; give a video file")
+        except OSError as error:
+            raise FewmarkError(f"{self._name}: cannot be read ({error_text(error)}); check the path") from error
+
+    def _open(self) -> tuple[InputContainer, VideoStream]:
+        try:
+            # With "file:", a colon in a name is no protocol.
+            container = av.open(f"file:{self._path}", metadata_errors="replace")
+        except (av.FFmpegError, OSError) as error:
+            raise FewmarkError(
+                f"{self._name}: cannot be opened as a video ({error_text(error)}); "
+                "it is not a video, or was cut off before its index was written"
+            ) from error
+        try:
+            stream = video_stream(container, self._name)
+        except BaseException:
+            container.close()
+            raise
+        stream.codec_context.thread_type = ThreadType.AUTO
+        return container, stream
+
+    def _read(self) -> Generator[Frame]:
+        to_rgb: UprightRgb | None = None
+        reached_end = True
+        try:
+            for index, decoded in self._decode():
+                time_s = self._clock.time_of(decoded)
+                if self._start_s is not None and time_s < self._start_s:
+                    continue
+                if self._end_s is not None and time_s >= self._end_s:
+                    reached_end = False
+                    break
+                to_rgb = to_rgb or UprightRgb(decoded)
+                yield Frame(to_rgb(decoded), index, time_s)
+        except av.FFmpegError as error:
+            self.warnings.append(f"{self._name}: reading stopped early ({error_text(error)}); the rest is missing")
+        self.warnings += self._tally.warnings(self._name)
+        self._warn_of_times()
+        if reached_end:
+            self._warn_if_cut_off()
+
+    def _decode(self) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Decoded frames with their index in the file, from some frame at or before the start on."""
+        target = self._locate_start()
+        if target is not None:
+            index, pts = target
+            self._container.seek(pts, stream=self._stream)
+            frames = decode_frames(self._container, self._stream, self._tally)
+            first = next((frame for frame in frames if frame.pts is not None and frame.pts >= pts), None)
+            if first is not None and first.pts == pts:
+                yield from enumerate(chain([first], frames), index)
+                return
+            self._container.close()
+            self._container, self._stream = self._open()
+            self._tally = DecodeTally()
+        yield from enumerate(decode_frames(self._container, self._stream, self._tally))
+
+    def _locate_start(self) -> tuple[int, int] | None:
+        """Index and pts of the first frame at or after the start, from packet times; None: decode from the front."""
+        if not self._start_s or self._container.format.name == "avi":
+            return None
+        container, stream = self._open()
+        with container:
+            start = self._start_s / time_base_s(stream)
+            before, first = 0, None
+            for packet in container.demux(stream):
+                if packet.size == 0 or packet.is_discard:
+                    continue
+                if packet.pts is None:
+                    return None
+                if packet.pts < start:
+                    before += 1
+                elif first is None or packet.pts < first:
+                    first = packet.pts
+                # Later packets are presented after their decoding time: none can come before ``first`` any more.
+                if first is not None and packet.dts is not None and packet.dts > first:
+                    break
+        return None if first is None else (before, first)
+
+    def _announced_end_s(self) -> float | None:
+        duration = duration_s(self._container, self._stream)
+        if duration is None:
+            return None
+        return (self._stream.start_time or 0) * time_base_s(self._stream) + duration
+
+    def _warn_of_times(self) -> None:
+        if self._clock.frames_without_time:
+            self.warnings.append(
+                f"{self._name}: {self._clock.frames_without_time} frames have no usable presentation time; "
+                f"placed {1000 * self._step_s:.1f} ms after the frame before"
+            )
+
+    def _warn_if_cut_off(self) -> None:
+        if self._clock.last_s is None:
+            return
+        end_s = self._clock.last_s + self._step_s
+        if self._expected_end_s is not None and end_s < self._expected_end_s - max(_END_TOLERANCE_S, 3 * self._step_s):
+            self.warnings.append(
+                f"{self._name}: ends at {end_s:.2f} s, but its header announces {self._expected_end_s:.2f} s; "
+                "the file is cut off"
+            )
+        elif self._container.format.name == "gif" and not self._ends_with(b";"):
+            self.warnings.append(f"{self._name}: ends without the mark that closes a GIF; the file is cut off")
+
+    def _ends_with(self, tail: bytes) -> bool:
+        with self._path.open("rb") as file:
+            file.seek(-len(tail), 2)
+            return file.read() == tail
+
+    def _why_no_frame(self) -> str:
+        if self._clock.last_s is None:
+            cause = self._tally.first_error or "it holds no pictures"
+            return f"{self._name}: no frame could be decoded ({cause}); the file is damaged"
+        if self._start_s is not None and self._clock.last_s < self._start_s:
+            return f"{self._name}: start {self._start_s:g} s lies after its last frame ({self._clock.last_s:.2f} s)"
+        return (
+            f"{self._name}: no frame lies between start and end; its frames nearest lie at {self._clock.last_s:.2f} s"
+        )

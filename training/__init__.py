@@ -1,0 +1,1 @@
+"""Makes the models: datasets, losses, training stages, evaluation."""
