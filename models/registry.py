@@ -30,7 +30,16 @@ class ModelEntry:
         return CARDS_FOLDER / f"{self.name}.md"
 
 
-MODELS: dict[str, ModelEntry] = {}
+MODELS: dict[str, ModelEntry] = {
+    entry.name: entry
+    for entry in (
+        ModelEntry(
+            name="skip128",
+            summary="68 points from 128 px crops: encoder, decoder and ITLs with skip connections, no reconstruction",
+            sha256="2e06c209b6dda13b05a011cf1470380fe3c51eb0c333a45508614760ad0c4432",
+        ),
+    )
+}
 
 DEFAULT_MODEL = "skip128"
 

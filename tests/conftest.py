@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tracker.config import TrackerConfig
+from tracker.pipeline import FaceTracker, open_tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,3 +24,10 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip(f"needs real faces and videos: no {data} (FEWMARK_SHARED names another place)")
     return data
+
+
+@pytest.fixture
+def face_tracker() -> Iterator[FaceTracker]:
+    """A tracker with the shipped default model and the real detector."""
+    with open_tracker(TrackerConfig()) as tracker:
+        yield tracker

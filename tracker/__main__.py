@@ -12,7 +12,7 @@ def main() -> None:
     try:
         check_packages_lie_together()
     except InstallError as error:
-        print(f"fewmark: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     from tracker.cli import main as command
 

@@ -18,7 +18,7 @@ from models.checkpoint import FaceModel
 from models.errors import FewmarkError
 from models.registry import open_model
 from tracker.association import FaceAssociator, unmatched_detections
-from tracker.backends import Backend, open_backend
+from tracker.backends import Choice, choose_backend
 from tracker.config import TrackerConfig
 from tracker.crop import (
     bounding_box,
@@ -58,9 +58,10 @@ class FaceTracker:
     """Follows faces through the frames of one source. Single-threaded: one thread makes it, uses it and closes it."""
 
     def __init__(
-        self, model: FaceModel, backend: Backend, detector: FaceDetector, config: TrackerConfig | None = None
+        self, model: FaceModel, choice: Choice, detector: FaceDetector, config: TrackerConfig | None = None
     ) -> None:
-        self.model, self.backend, self.config = model, backend, config or TrackerConfig()
+        self.model, self.backend, self.config = model, choice.backend, config or TrackerConfig()
+        self.backends_passed_over = choice.passed_over
         self._detector = detector
         self._associator = FaceAssociator(self.config.tracking.association)
         self._scene = SceneChangeDetector()
@@ -242,4 +243,4 @@ def open_tracker(
     detector = DETECTORS[config.detection.detector](
         min_score=config.detection.min_score, tiles=config.detection.tiles, model_dir=model_dir, report=report
     )
-    return FaceTracker(model, open_backend(config.backend, model), detector, config)
+    return FaceTracker(model, choose_backend(config.backend, model), detector, config)

@@ -25,7 +25,7 @@ class Frame:
 
     image: ImageArray  # (H, W, 3) RGB
     index: int  # 0-based position in the source; gaps where a live source dropped frames
-    time_s: float  # presentation time of a file (its first frame may not be 0), monotonic clock of a camera
+    time_s: float  # presentation time of a file (its first frame may not be 0) or stream, monotonic clock of a camera
     name: str = ""  # file name where every frame is a file of its own (image folders), else ""
 
 
@@ -39,6 +39,7 @@ class SourceInfo:
     frame_rate: float | None  # mean frames/s; None: unknown (stills) or not constant enough to state
     frame_count: int | None  # None: unknown or endless; for files an estimate that progress bars may use
     is_live: bool  # frames come at their own pace and may be dropped
+    are_stills: bool = False  # each frame stands for itself: nothing is followed from one to the next
     has_audio: bool = False
 
 

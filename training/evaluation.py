@@ -20,7 +20,7 @@ from models.checkpoint import FaceModel
 from models.errors import FewmarkError
 from models.registry import DEFAULT_MODEL, open_model
 from tracker.association import overlaps
-from tracker.backends import Backend, open_backend
+from tracker.backends import Backend, choose_backend
 from tracker.config import DetectionConfig, TrackerConfig
 from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, transform_points
 from tracker.detectors import DETECTORS
@@ -100,9 +100,9 @@ def evaluate_model(
     samples = [s for s in chosen.samples if s.scheme.num_points == model.scheme.num_points]
     if not samples:
         raise FewmarkError(f"{data}: no {subset} face labelled with the model's {model.scheme.num_points} landmarks")
-    runner = open_backend(backend, model)
+    runner = choose_backend(backend, model)
     if crops == "truth":
-        points, confidence, failed = _on_true_crops(model, runner, samples, flip)
+        points, confidence, failed = _on_true_crops(model, runner.backend, samples, flip)
     else:
         config = TrackerConfig(model=model.name, detection=DetectionConfig(tiles=True))
         detector = DETECTORS[config.detection.detector](tiles=True, model_dir=model_dir, report=report)
@@ -115,7 +115,7 @@ def evaluate_model(
     return Evaluation(
         model=model.name,
         crops=crops,
-        backend=runner.name,
+        backend=runner.backend.name,
         subsets=tuple(s.subset for s in samples),
         errors=point_errors(points[keep], truth, visible, model.scheme),
         confidence=confidence[keep],

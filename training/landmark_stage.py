@@ -8,87 +8,143 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any
 
 import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
 from models.checkpoint import FaceModel, save_model
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.heatmaps import HeatmapKind, heatmap_from_crop
+from models.landmark_schemes import LandmarkScheme
 from tracker.dataclass_toml import dump_toml, to_mapping
-from training.augmentation import AugmentationConfig, augmented_crop
+from training.augmentation import AugmentationConfig
 from training.config import LandmarkRecipe
+from training.crop_stream import AugmentedCrops, Batch, ShuffledStream
 from training.datasets import DATASETS, FaceSample
 from training.datasets.w300 import split_validation
 from training.losses import build_heatmap_loss
 from training.metrics import failure_rate, nme_per_face, point_errors
 from training.precision import autocast, resolve_precision
+from training.training_state import TrainingState
 
-Batch = tuple[Tensor, Tensor, Tensor]  # images (B, 3, S, S) uint8, points (B, K, 2) crop px, visible (B, K) float
-
-
-class AugmentedCrops(Dataset[Batch]):
-    """Item i is sample i modulo n, augmented by a generator that i seeds: any worker makes the same item."""
-
-    def __init__(self, samples: list[FaceSample], recipe: LandmarkRecipe, augmentation: AugmentationConfig) -> None:
-        self.samples, self.recipe, self.augmentation = samples, recipe, augmentation
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, item: int) -> Batch:
-        sample = self.samples[item % len(self.samples)]
-        rng = np.random.default_rng((self.recipe.seed, item))
-        size = self.recipe.network.input_size
-        crop, points, mirrored = augmented_crop(
-            sample.load_image(), sample.points, sample.scheme, size, self.recipe.crop, self.augmentation, rng
-        )
-        visible = sample.visible[list(sample.scheme.mirror_permutation)] if mirrored else sample.visible
-        image = torch.from_numpy(crop).permute(2, 0, 1)
-        return image, torch.from_numpy(points), torch.from_numpy(visible.astype(np.float32))
+LOG_EVERY = 20  # steps
 
 
-class ShuffledStream(Sampler[int]):
-    """Item numbers from ``start`` to ``stop``: every epoch a permutation of its own, drawn from the seed."""
+def train_landmarks(
+    recipe: LandmarkRecipe,
+    data_root: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    device: str | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    report: Callable[[str], None] = print,
+) -> Path | None:
+    """Trains a network by a recipe and writes ``model.safetensors`` (averaged weights) to ``out``.
 
-    def __init__(self, num_samples: int, seed: int, start: int, stop: int) -> None:
-        self.num_samples, self.seed, self.start, self.stop = num_samples, seed, start, stop
+    Beside it: ``recipe.toml``, ``metrics.jsonl`` (a line every 20 steps and every validation) and ``checkpoint.pt``,
+    from which ``resume`` goes on.
 
-    def __len__(self) -> int:
-        return self.stop - self.start
+    Args:
+        should_stop: asked after every step; when it says so a checkpoint is written and the run ends.
 
-    def __iter__(self) -> Iterator[int]:
-        order, current = np.empty(0, np.int64), -1
-        for position in range(self.start, self.stop):
-            epoch, k = divmod(position, self.num_samples)
-            if epoch != current:
-                order, current = np.random.default_rng((self.seed, epoch)).permutation(self.num_samples), epoch
-            yield epoch * self.num_samples + int(order[k])
+    Returns:
+        The path of the model file; None if the run was stopped.
 
+    Raises:
+        FewmarkError: no data, nothing to resume, or ``out`` holds another run.
+    """
+    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    precision = resolve_precision(recipe.precision, target)
+    train, validation = _read_faces(recipe, data_root, report)
+    scheme = train[0].scheme
+    torch.manual_seed(recipe.seed)
+    state = TrainingState(_build_network(recipe, scheme), recipe.optimiser, target, precision)
+    checkpoint = out / "checkpoint.pt"
+    if resume:
+        state.restore(checkpoint)
+    elif checkpoint.exists():
+        raise FewmarkError(f"{out}: holds an unfinished run; pass --resume to go on with it, or another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    dump_toml(recipe, out / "recipe.toml")
 
-def learning_rate_factor(step: int, warmup_steps: int, total_steps: int) -> float:
-    """Linear warm-up from 0, then half a cosine down to 0; 0..1."""
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, total_steps - warmup_steps)))
+    batch = min(recipe.optimiser.batch_size, len(train))
+    steps_per_epoch = len(train) / batch
+    total_steps = max(1, round(recipe.optimiser.epochs * steps_per_epoch))
+    stream = ShuffledStream(len(train), recipe.seed, state.step * batch, total_steps * batch)
+    crops = AugmentedCrops(train, recipe, recipe.augmentation)
+    loader = DataLoader(crops, batch, sampler=stream, num_workers=recipe.workers)
+    validation_loader = DataLoader(AugmentedCrops(validation, recipe, AugmentationConfig()), batch)
+    loss_function = build_heatmap_loss(
+        recipe.loss.name, sigma=recipe.loss.sigma, coordinate_weight=recipe.loss.coordinate_weight
+    )
+    sizes = recipe.network.input_size, recipe.network.heatmap_size
+    saved_at = started = time.monotonic()
+    losses: list[float] = []
+    scores: dict[str, float] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with (out / "metrics.jsonl").open("a", encoding="utf-8") as log, Progress(*columns) as progress:
+        task = progress.add_task(recipe.name, total=total_steps, completed=state.step)
+        for images, points, visible in loader:
+            state.network.train()
+            images = images.to(target, non_blocking=True).float().div_(255).contiguous(memory_format=state.layout)
+            with autocast(precision, target):
+                heatmaps = state.network(images)
+            loss = loss_function(heatmaps, heatmap_from_crop(points.to(target), *sizes), visible.to(target))
+            rate = state.update(loss, total_steps)
+            losses.append(loss.item())
+            last = state.step == total_steps
+            epoch = state.step / steps_per_epoch
+
+            if state.step % LOG_EVERY == 0 or last:
+                images_per_s = len(losses) * batch / (time.monotonic() - started)
+                mean = sum(losses) / len(losses)
+                _log(log, step=state.step, epoch=epoch, loss=mean, images_per_s=images_per_s, lr=rate)
+                description = f"{recipe.name}: loss {mean:.3f}, {images_per_s:.0f} images/s"
+                progress.update(task, completed=state.step, description=description)
+                losses, started = [], time.monotonic()
+            if validation and (state.step % max(1, round(steps_per_epoch)) == 0 or last):
+                paused = time.monotonic()
+                scores = validate(state.averaged, validation_loader, validation, target)
+                started += time.monotonic() - paused  # images/s is the speed of training alone
+                _log(log, step=state.step, epoch=epoch, **scores)
+                progress.print(f"epoch {epoch:.1f}: validation NME {scores['nme_percent']:.2f} %")
+            stopping = should_stop() and not last
+            if stopping or last or time.monotonic() - saved_at > 60 * recipe.checkpoint_minutes:
+                state.save(checkpoint)
+                saved_at = time.monotonic()
+            if stopping:
+                progress.print(f"stopped at step {state.step} of {total_steps}; go on with --resume")
+                return None
+
+    provenance: dict[str, Any] = {
+        "recipe": to_mapping(dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, root=None))),
+        "training_faces": len(train),
+        "validation_faces": len(validation),
+        "validation": scores,
+        "precision": precision,
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+    }
+    model = FaceModel(recipe.name, state.averaged, scheme, recipe.crop, reconstructs=False, provenance=provenance)
+    path = out / "model.safetensors"
+    save_model(path, model, half=True)
+    return path
 
 
 @torch.no_grad()
 def validate(
     network: FaceNetwork, loader: DataLoader[Batch], samples: list[FaceSample], device: torch.device
 ) -> dict[str, float]:
-    """NME and failure rate on unaugmented ground-truth crops."""
+    """NME and failure rate on unaugmented crops around the labels."""
     network.eval()
     predicted, truth = [], []
     for images, points, _ in loader:
@@ -100,168 +156,24 @@ def validate(
     return {"nme_percent": round(100 * float(nme.mean()), 4), "failure_rate": round(failure_rate(nme), 4)}
 
 
-def train_landmarks(
-    recipe: LandmarkRecipe, data_root: Path, out: Path, *, resume: bool = False, device: str | None = None
-) -> Path:
-    """Trains a network by a recipe and writes ``model.safetensors`` (EMA weights) to ``out``.
-
-    Beside it: ``recipe.toml``, ``metrics.jsonl`` (a line every 20 steps and every validation) and ``checkpoint.pt``,
-    from which ``resume`` goes on. Ctrl-C writes a checkpoint first.
-
-    Returns:
-        The path of the model file.
-
-    Raises:
-        FewmarkError: no data, nothing to resume, or ``out`` holds another run.
-    """
-    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    report = DATASETS[recipe.data.dataset](data_root)
-    for line in report.skipped:
-        print(f"skipped {line}")
-    train, validation = split_validation(report.samples, recipe.data.validation)
-    if len(train) < 1:
+def _read_faces(
+    recipe: LandmarkRecipe, data_root: Path, report: Callable[[str], None]
+) -> tuple[list[FaceSample], list[FaceSample]]:
+    found = DATASETS[recipe.data.dataset](data_root)
+    for line in found.skipped:
+        report(f"skipped {line}")
+    train, validation = split_validation(found.samples, recipe.data.validation)
+    if not train:
         raise FewmarkError(f"{data_root}: no labelled face to train on")
-    scheme = train[0].scheme
-    torch.manual_seed(recipe.seed)
+    return train, validation
+
+
+def _build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork:
     kind: HeatmapKind = "gaussian" if recipe.loss.name == "l2" else "logits"
     shape = dataclasses.asdict(recipe.network)
-    network = FaceNetwork(FaceNetworkConfig(num_landmarks=scheme.num_points, heatmap_kind=kind, **shape))
-    precision = resolve_precision(recipe.precision, target)
-    layout = torch.contiguous_format if precision == "fp32" else torch.channels_last
-    network.to(target, memory_format=layout)  # type: ignore[call-overload]
-    ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.optimiser.ema_decay), use_buffers=True)
-    settings = recipe.optimiser
-    averaged = cast(FaceNetwork, ema.module)
-    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    scaler = torch.amp.GradScaler(target.type, enabled=precision == "fp16")
-    loss_function = build_heatmap_loss(
-        recipe.loss.name, sigma=recipe.loss.sigma, coordinate_weight=recipe.loss.coordinate_weight
-    )
-    batch = min(settings.batch_size, len(train))
-    total_steps = max(1, round(settings.epochs * len(train) / batch))
-    validate_every = max(1, round(len(train) / batch))
-
-    out.mkdir(parents=True, exist_ok=True)
-    checkpoint = out / "checkpoint.pt"
-    step = 0
-    if resume:
-        step = _restore(checkpoint, network, ema, optimiser, scaler)
-    elif checkpoint.exists():
-        raise FewmarkError(f"{out}: holds an unfinished run; pass --resume to go on with it, or another --out")
-    dump_toml(recipe, out / "recipe.toml")
-
-    stream = ShuffledStream(len(train), recipe.seed, step * batch, total_steps * batch)
-    loader = DataLoader(
-        AugmentedCrops(train, recipe, recipe.augmentation), batch, sampler=stream, num_workers=recipe.workers
-    )
-    plain = AugmentedCrops(validation, recipe, AugmentationConfig())
-    validation_loader = DataLoader(plain, batch)
-    last_saved = time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with (
-        (out / "metrics.jsonl").open("a", encoding="utf-8") as log,
-        Progress(*columns, TextColumn("{task.fields[status]}")) as progress,
-    ):
-        task = progress.add_task(recipe.name, total=total_steps, completed=step, status="")
-        losses: list[float] = []
-        started = time.monotonic()
-        try:
-            for images, points, visible in loader:
-                network.train()
-                factor = learning_rate_factor(step, settings.warmup_steps, total_steps)
-                for group in optimiser.param_groups:
-                    group["lr"] = settings.learning_rate * factor
-                images = images.to(target, non_blocking=True).float().div_(255).contiguous(memory_format=layout)
-                goal = heatmap_from_crop(points.to(target), recipe.network.input_size, recipe.network.heatmap_size)
-                with autocast(precision, target):
-                    logits = network(images)
-                loss = loss_function(logits, goal, visible.to(target))
-                optimiser.zero_grad(set_to_none=True)
-                scaler.scale(loss).backward()
-                scaler.unscale_(optimiser)
-                torch.nn.utils.clip_grad_norm_(network.parameters(), settings.gradient_clip)
-                scaler.step(optimiser)
-                scaler.update()
-                ema.update_parameters(network)
-                step += 1
-                losses.append(loss.item())
-                if step % 20 == 0 or step == total_steps:
-                    rate = len(losses) * batch / (time.monotonic() - started)
-                    mean = sum(losses) / len(losses)
-                    _log(
-                        log,
-                        step=step,
-                        epoch=step * batch / len(train),
-                        loss=mean,
-                        images_per_s=rate,
-                        lr=factor * settings.learning_rate,
-                    )
-                    progress.update(task, completed=step, status=f"loss {mean:.3f}  {rate:.0f} images/s")
-                    losses, started = [], time.monotonic()
-                if validation and (step % validate_every == 0 or step == total_steps):
-                    scores = validate(averaged, validation_loader, validation, target)
-                    _log(log, step=step, epoch=step * batch / len(train), **scores)
-                    progress.print(
-                        f"epoch {step * batch / len(train):.1f}: validation NME {scores['nme_percent']:.2f} %"
-                    )
-                    started = time.monotonic()
-                if time.monotonic() - last_saved > 60 * recipe.checkpoint_minutes or step == total_steps:
-                    _save(checkpoint, network, ema, optimiser, scaler, step)
-                    last_saved = time.monotonic()
-        except KeyboardInterrupt:
-            _save(checkpoint, network, ema, optimiser, scaler, step)
-            progress.print(f"stopped at step {step}; go on with --resume")
-            raise
-
-    scores = validate(averaged, validation_loader, validation, target) if validation else {}
-    provenance: dict[str, Any] = {
-        "recipe": to_mapping(dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, root=None))),
-        "training_faces": len(train),
-        "validation_faces": len(validation),
-        "validation": scores,
-        "precision": precision,
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-    }
-    model = FaceModel(recipe.name, averaged, scheme, recipe.crop, reconstructs=False, provenance=provenance)
-    path = out / "model.safetensors"
-    save_model(path, model, half=True)
-    return path
+    return FaceNetwork(FaceNetworkConfig(num_landmarks=scheme.num_points, heatmap_kind=kind, **shape))
 
 
-def _save(
-    path: Path,
-    network: FaceNetwork,
-    ema: AveragedModel,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    step: int,
-) -> None:
-    state = {
-        "network": network.state_dict(),
-        "ema": ema.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "scaler": scaler.state_dict(),
-        "step": step,
-    }
-    partial = path.with_suffix(".part")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
-def _restore(
-    path: Path, network: FaceNetwork, ema: AveragedModel, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler
-) -> int:
-    if not path.is_file():
-        raise FewmarkError(f"{path}: nothing to resume here; leave --resume away to start")
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    network.load_state_dict(state["network"])
-    ema.load_state_dict(state["ema"])
-    optimiser.load_state_dict(state["optimiser"])
-    scaler.load_state_dict(state["scaler"])
-    return int(state["step"])
-
-
-def _log(file: Any, **values: float) -> None:
+def _log(file: IO[str], **values: float) -> None:
     file.write(json.dumps({k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}) + "\n")
     file.flush()

@@ -1,5 +1,6 @@
 """A random checkpoint in the published layout, written from the layout's description and not from our modules."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def published_state(input_size: int, landmarks: int, z_dim: int = 99) -> dict[st
     state |= conv("P.fc", 512, z_dim) | {"P.fc.bias": torch.randn(512)}
     state |= conv("P.conv1", 512, 512, 4, 4) | norm("P.bn1", 512)
     channels = [512, 256, 128, 64, 64] + ([64] if input_size == 256 else [])
-    for i, (c_in, c_out) in enumerate(zip(channels[:-1], channels[1:], strict=True), start=1):
+    for i, (c_in, c_out) in enumerate(itertools.pairwise(channels), start=1):
         state |= decoder_block(f"P.layer{i}.0", c_in, c_out)
     state |= conv("P.lin", 64, 3, 4, 4)
     for name, c in (("t1", 256), ("t2", 128), ("t3", 64), ("t4", 64), ("t5", 64)):

@@ -66,7 +66,7 @@ def test_the_command_names_an_intruder_instead_of_importing_it(tmp_path: Path) -
         check=False,
     )
     assert run.returncode == 2
-    assert run.stderr.startswith(f"fewmark: {tmp_path.resolve() / 'models'} hides Fewmark's own package")
+    assert run.stderr.startswith(f"error: {tmp_path.resolve() / 'models'} hides Fewmark's own package")
     assert len(run.stderr.splitlines()) == 1
 
 

@@ -2,27 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from models.checkpoint import FaceModel
-from models.errors import FewmarkError
 from tracker.backends.base import Backend, Prediction
-from tracker.backends.eager import EagerBackend
+from tracker.backends.ladder import BACKENDS, Choice, choose_backend
 
-BACKENDS: dict[str, Callable[[FaceModel], Backend]] = {"eager": EagerBackend}
-
-
-def open_backend(name: str, model: FaceModel) -> Backend:
-    """The backend of that name; "auto" takes the fastest that works here.
-
-    Raises:
-        FewmarkError: unknown, or it does not work here.
-    """
-    if name == "auto":
-        name = "eager"
-    if name not in BACKENDS:
-        raise FewmarkError(f"backend {name!r} is unknown; choose auto or one of {', '.join(BACKENDS)}")
-    return BACKENDS[name](model)
-
-
-__all__ = ["BACKENDS", "Backend", "Prediction", "open_backend"]
+__all__ = ["BACKENDS", "Backend", "Choice", "Prediction", "choose_backend"]

@@ -27,7 +27,7 @@ class EagerBackend:
         Raises:
             FewmarkError: the device is not there.
         """
-        self._device = torch.device(device or _best_device())
+        self._device = torch.device(device or best_device())
         self._config = model.network.config
         try:
             self._network = fold_batch_norm(model.network).to(self._device)
@@ -55,7 +55,8 @@ class EagerBackend:
         """Nothing is held beyond the object itself."""
 
 
-def _best_device() -> str:
+def best_device() -> str:
+    """The torch device that eager would take: "cuda", "mps" or "cpu"."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

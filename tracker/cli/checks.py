@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import av
 import torch
 
 from models.errors import FewmarkError
 from models.registry import DEFAULT_MODEL, MODELS, open_model
-from tracker.backends import BACKENDS, open_backend
+from tracker.backends import choose_backend
 from tracker.config import DetectionConfig
-from tracker.model_store import DETECTOR_MODELS, cache_directory, locate
+from tracker.model_store import DETECTOR_MODELS, MODEL_DIR_VARIABLE, cache_directory, locate
 from tracker.sources import list_cameras
 
 
@@ -22,56 +23,66 @@ class Check:
     """One finding."""
 
     subject: str
-    state: Literal["ok", "note", "missing"]
+    state: Literal["ok", "note", "missing"]  # note: works, and could be better; missing: tracking fails
     text: str
 
 
 def run_checks(model_dir: Path | None = None) -> Iterator[Check]:
     """Looks at everything that tracking needs, and at what would make it better."""
-    yield from _check_devices()
+    yield _check_gpu()
     yield from _check_models()
     yield from _check_detectors(model_dir)
+    yield _check_encoder()
     yield from _check_cameras()
 
 
-def _check_devices() -> Iterator[Check]:
+def _check_gpu() -> Check:
     if torch.cuda.is_available():
-        yield Check("GPU", "ok", torch.cuda.get_device_name())
-    elif torch.version.cuda is None:
-        yield Check(
-            "GPU", "note", "not used: this torch is a CPU build; install a CUDA build of torch to use an NVIDIA GPU"
-        )
-    else:
-        yield Check("GPU", "note", "not used: torch has CUDA, but finds no NVIDIA driver or device")
+        return Check("GPU", "ok", torch.cuda.get_device_name())
     if torch.backends.mps.is_available():
-        yield Check("GPU", "ok", "Apple MPS")
+        return Check("GPU", "ok", "Apple MPS")
+    if torch.version.cuda is None and torch.version.hip is None:
+        return Check("GPU", "note", "not used: this torch is a CPU build; an NVIDIA GPU needs a CUDA build of torch")
+    return Check("GPU", "note", "not used: this torch could, but finds no GPU or no driver")
 
 
 def _check_models() -> Iterator[Check]:
     for name in MODELS:
+        is_default = name == DEFAULT_MODEL
         try:
             model = open_model(name)
+            yield Check(f"model {name}", "ok", f"{model.scheme.name}{' (default)' if is_default else ''}")
+            if is_default:
+                choice = choose_backend("auto", model)
+                yield Check("backend", "ok", f"{choice.backend.name} on {choice.backend.device}")
+                yield from (Check("backend", "note", f"not used: {reason}") for reason in choice.passed_over)
+                choice.backend.close()
         except FewmarkError as error:
             yield Check(f"model {name}", "missing", str(error))
-            continue
-        yield Check(f"model {name}", "ok", f"{model.scheme.name}, {model.network.config.input_size} px crops")
-        if name == DEFAULT_MODEL:
-            backend = open_backend("auto", model)
-            others = ", ".join(b for b in BACKENDS if b != backend.name)
-            text = f"{backend.name} on {backend.device}" + (f" (also: {others})" if others else "")
-            yield Check("backend", "ok", text)
-            backend.close()
 
 
 def _check_detectors(model_dir: Path | None) -> Iterator[Check]:
     for name in DETECTOR_MODELS:
-        found = locate(name, model_dir)
-        default = name == DetectionConfig().detector
+        try:
+            found = locate(name, model_dir)
+        except FewmarkError as error:  # a wrong file in the user's folder
+            yield Check(f"detector {name}", "missing", str(error))
+            continue
         if found:
-            yield Check(f"detector {name}", "ok", f"{found}{' (default)' if default else ''}")
+            is_default = name == DetectionConfig().detector
+            yield Check(f"detector {name}", "ok", f"{found}{' (default)' if is_default else ''}")
         else:
-            where = f"will be obtained on first use, into {cache_directory()}; or put it there, or name --model-dir"
+            where = (
+                f"not here yet: obtained on first use, into {cache_directory()}; "
+                f"without a network put it there, or in a folder named by --model-dir or {MODEL_DIR_VARIABLE}"
+            )
             yield Check(f"detector {name}", "note", where)
+
+
+def _check_encoder() -> Check:
+    if "libx264" in av.codecs_available:
+        return Check("video encoder", "ok", "libx264")
+    return Check("video encoder", "note", "no annotated videos: this PyAV has no libx264; pip install av brings one")
 
 
 def _check_cameras() -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""Terminal output: results on stdout, everything else on stderr."""
+"""Terminal output: results on stdout, everything else on stderr. Texts are shown as they are, never as markup."""
 
 from __future__ import annotations
 
@@ -8,34 +8,43 @@ from contextlib import contextmanager
 from types import FrameType
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 out = Console()
 err = Console(stderr=True)
 
 
+def emit(text: str) -> None:
+    """One line of results on stdout, such as a path."""
+    out.print(Text(text), soft_wrap=True)
+
+
 def fail(message: str) -> None:
     """One error line on stderr."""
-    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
+    err.print(Text.assemble(("error:", "bold red"), " ", message), soft_wrap=True)
 
 
 def warn(message: str) -> None:
     """One warning line on stderr."""
-    err.print(f"[yellow]warning:[/] {escape(message)}", soft_wrap=True, highlight=False)
+    err.print(Text.assemble(("warning:", "yellow"), " ", message), soft_wrap=True)
 
 
 def say(message: str) -> None:
     """One plain line on stderr."""
-    err.print(escape(message), soft_wrap=True, highlight=False)
+    err.print(Text(message), soft_wrap=True)
 
 
 class StopRequest:
-    """Whether the user has asked to stop."""
+    """Whether the user has asked to stop; the first answer that says so is also told to the user."""
 
     def __init__(self) -> None:
         self.made = False
+        self._told = False
 
     def __call__(self) -> bool:
+        if self.made and not self._told:  # told here, for a signal handler may interrupt another print
+            self._told = True
+            say("stopping: completing the files that are being written (Ctrl-C again to leave them as they are)")
         return self.made
 
 
@@ -48,7 +57,6 @@ def graceful_stop() -> Iterator[StopRequest]:
         if request.made:
             raise KeyboardInterrupt
         request.made = True
-        say("stopping: completing the file that is being written (Ctrl-C again to leave it)")
 
     signals = [signal.SIGINT, signal.SIGTERM]
     previous = {s: signal.signal(s, handle) for s in signals}

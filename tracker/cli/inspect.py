@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import platform
 import sys
 from pathlib import Path
@@ -11,53 +10,68 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from models.errors import FewmarkError
-from tracker.cli.console import out
+from tracker.cli.console import emit, fail, out
+from tracker.version import fewmark_version
 
-_PACKAGES = ("torch", "numpy", "mediapipe", "opencv-contrib-python", "av", "safetensors", "PyQt6")
+_PACKAGES = ("torch", "openvino", "mediapipe", "opencv-contrib-python", "av", "numpy", "safetensors", "PyQt6")
+_COLOURS = {"ok": "green", "note": "yellow", "missing": "bold red"}
 
 
 def doctor(
-    model_dir: Annotated[Path | None, typer.Option(help="Folder with detector model files.")] = None,
+    model_dir: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder with detector model files.")] = None,
 ) -> None:
-    """Show versions, devices, model files and cameras, and what would be used."""
-    from tracker.cli.checks import run_checks
-
+    """Show versions, devices, models and cameras: what is used and why."""
     table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("Fewmark", fewmark_version())
     table.add_row("Python", f"{sys.version.split()[0]} on {platform.platform()}")
     for package in _PACKAGES:
         table.add_row(package, _version(package))
     out.print(table)
+
+    from tracker.cli.checks import run_checks
+
     failed = False
     for check in run_checks(model_dir):
-        mark = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "missing": "[red]missing[/]"}[check.state]
-        out.print(f"{mark} {check.subject}: {check.text}", soft_wrap=True, highlight=False)
+        line = Text.assemble((f"{check.state:<8}", _COLOURS[check.state]), f"{check.subject}: {check.text}")
+        out.print(line, soft_wrap=True)
         failed |= check.state == "missing"
     if failed:
         raise FewmarkError("something that tracking needs is missing: see above")
 
 
 def list_models() -> None:
-    """List the shipped models: what they know, their size and their accuracy."""
+    """List the shipped models: what they know and how well."""
     from models.registry import DEFAULT_MODEL, MODELS, open_model
 
-    table = Table("model", "landmarks", "crop", "heatmaps", "reconstructs", "validation NME", "file", "summary")
+    damaged = False
     for entry in MODELS.values():
-        model = open_model(entry.name)
+        out.print(
+            Text.assemble((entry.name, "bold"), " (default)" if entry.name == DEFAULT_MODEL else ""), soft_wrap=True
+        )
+        try:
+            model = open_model(entry.name)
+        except FewmarkError as error:
+            fail(str(error))
+            damaged = True
+            continue
         shape = model.network.config
         nme = model.provenance.get("validation", {}).get("nme_percent")
-        table.add_row(
-            f"{entry.name} (default)" if entry.name == DEFAULT_MODEL else entry.name,
-            f"{shape.num_landmarks} ({model.scheme.name})",
-            f"{shape.input_size} px",
-            f"{shape.heatmap_size} px",
-            "yes" if model.reconstructs else "no",
-            f"{nme:.2f} %" if nme is not None else "?",
-            f"{entry.weights.stat().st_size / 1e6:.0f} MB",
-            entry.summary,
-        )
-    out.print(table)
+        facts = {
+            "summary": entry.summary,
+            "landmarks": f"{model.scheme.name}, {shape.num_landmarks} points",
+            "crop": f"{shape.input_size} px, heatmaps {shape.heatmap_size} px",
+            "accuracy": "not measured" if nme is None else f"NME {nme:.2f} % on held-out faces",
+            "reconstructs": "yes" if model.reconstructs else "no",
+            "file": f"{entry.weights} ({entry.weights.stat().st_size / 1e6:.0f} MB)",
+            "card": str(entry.card),
+        }
+        for label, fact in facts.items():
+            emit(f"  {label:<13}{fact}")
+    if damaged:
+        raise typer.Exit(2)
 
 
 def _version(package: str) -> str:

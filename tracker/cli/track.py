@@ -2,88 +2,119 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from models.errors import FewmarkError
-from tracker.cli.console import err, fail, graceful_stop, out, say, warn
+from tracker.cli.console import emit, err, fail, graceful_stop, say, warn
 
 if TYPE_CHECKING:
-    from tracker.batch import JobReport, OutputChoice
+    from rich.progress import TaskID
+
+    from tracker.batch import JobReport, OutputChoice, Selection
     from tracker.config import TrackerConfig
 
-DEFAULT_OVERLAYS = "contours,points,box"
+_DEFAULT_OVERLAYS = "contours,points,box"
+
+_Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the results.")]
+_Model = Annotated[
+    str | None, typer.Option(metavar="NAME|FILE", help="A shipped model (see fewmark models) or a model file.")
+]
+_ModelDir = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder with detector model files.")]
 
 
 def track(
     inputs: Annotated[
-        list[str], typer.Argument(help="Videos, images, folders, patterns, cameras (0, camera:NAME), URLs.")
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Videos, images, folders, patterns, cameras (0, camera:NAME), addresses (rtsp://...).",
+        ),
     ],
-    output: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    output: _Out,
     csv: Annotated[bool, typer.Option("--csv/--no-csv", help="OpenFace-compatible table.")] = True,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a frame.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object per frame.")] = False,
     video: Annotated[
-        bool, typer.Option("--video", help="Annotated H.264 video, with the source's times and audio.")
+        bool,
+        typer.Option("--video", help="Annotated H.264 video with the source's times and audio; of photos, images."),
     ] = False,
-    overlays: Annotated[str, typer.Option(help="Comma-separated; what the video shows.")] = DEFAULT_OVERLAYS,
-    model: Annotated[str | None, typer.Option(help="A shipped model's name or a model file.")] = None,
-    backend: Annotated[str | None, typer.Option(help="What runs the network; auto picks.")] = None,
-    detector: Annotated[str | None, typer.Option(help="short_range or full_range.")] = None,
-    small_faces: Annotated[bool, typer.Option(help="Also look for faces that are small in the frame: slow.")] = False,
-    max_faces: Annotated[int | None, typer.Option(min=1, help="Follow at most that many faces.")] = None,
+    overlays: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="What --video shows, comma-separated: heatmap, contours, box, points, confidence, reconstruction. "
+            f"[default: {_DEFAULT_OVERLAYS}]",
+        ),
+    ] = None,
+    model: _Model = None,
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What runs the network; auto takes the best that works.")
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option(metavar="NAME", help="short_range or full_range.  [default: short_range]")
+    ] = None,
+    small_faces: Annotated[
+        bool, typer.Option("--small-faces", help="Also look for faces that are small in the frame: slow.")
+    ] = False,
+    max_faces: Annotated[int | None, typer.Option(metavar="N", min=1, help="Follow at most that many faces.")] = None,
     smooth: Annotated[bool | None, typer.Option("--smooth/--no-smooth", help="One-Euro filter over time.")] = None,
-    start: Annotated[float | None, typer.Option(min=0, help="Begin at this time, s.")] = None,
-    end: Annotated[float | None, typer.Option(min=0, help="Stop before this time, s.")] = None,
-    film: Annotated[bool, typer.Option(help="A folder's images are consecutive frames, not separate photos.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Compute again what is already there.")] = False,
-    config: Annotated[Path | None, typer.Option(help="Settings as TOML; the options above win.")] = None,
-    model_dir: Annotated[Path | None, typer.Option(help="Folder with detector model files.")] = None,
+    start: Annotated[float | None, typer.Option(metavar="SECONDS", min=0, help="Begin at this time of a file.")] = None,
+    end: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="Stop before this time of a file.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop after so long, cameras and streams too.")
+    ] = None,
+    film: Annotated[
+        float | None,
+        typer.Option(metavar="RATE", help="A folder's images are a film at RATE frames/s, not single photos."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Compute again what is already there, and replace it.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings as TOML; the options above win.")
+    ] = None,
+    model_dir: _ModelDir = None,
 ) -> None:
     """Track faces in recorded or live sources.
 
-    Run again with the same --out, a batch goes on where it stopped. Ctrl-C completes the file that is being written.
+    Run again with the same --out, a batch goes on where it stopped. Ctrl-C completes the files that are being written.
+    An input that fails does not hold up the others. Exit code: 0 all done, 2 an input failed, 130 after Ctrl-C.
     """
-    from tracker.batch import OutputChoice
+    from tracker.batch import OutputChoice, Selection
 
-    names = tuple(name.strip() for name in overlays.split(",") if name.strip())
+    names = tuple(
+        name.strip() for name in (_DEFAULT_OVERLAYS if overlays is None else overlays).split(",") if name.strip()
+    )
+    if overlays is not None and not video:
+        raise FewmarkError("--overlays says what the annotated video shows; add --video")
     choice = OutputChoice(csv=csv, jsonl=jsonl, video=video, overlays=names)
+    selection = Selection(start_s=start, end_s=end, seconds=seconds, film_rate=film)
     settings = _settings(config, model, backend, detector, small_faces, max_faces, smooth)
-    if start is not None and end is not None and end <= start:
-        raise FewmarkError(f"--end {end:g} does not lie after --start {start:g}")
-    reports = _run(inputs, output, choice, settings, start, end, film, overwrite, model_dir)
-    if reports is None:
-        sys.exit(2)
+    _run(inputs, output, choice, selection, settings, overwrite=overwrite, model_dir=model_dir)
 
 
-def demo(
-    output: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("demo-output"),
-    model: Annotated[str | None, typer.Option(help="A shipped model's name or a model file.")] = None,
-    model_dir: Annotated[Path | None, typer.Option(help="Folder with detector model files.")] = None,
-) -> None:
-    """Track the bundled clip: a table and an annotated video, and where they are."""
+def demo(output: _Out = Path("demo-output"), model: _Model = None, model_dir: _ModelDir = None) -> None:
+    """Track the bundled clip into a table and an annotated video."""
     from tracker.assets import demo_clip
-    from tracker.batch import OutputChoice
+    from tracker.batch import OutputChoice, Selection
 
     choice = OutputChoice(csv=True, video=True, overlays=("heatmap", "contours", "confidence", "box"))
-    settings = _settings(None, model, None, None, False, None, True)
-    reports = _run([str(demo_clip())], output, choice, settings, None, None, False, True, model_dir)
-    if reports is None:
-        sys.exit(2)
-    for path in reports[0].outputs:
-        out.print(str(path.resolve()), soft_wrap=True, highlight=False)
+    settings = _settings(None, model, smooth=True)
+    _run([str(demo_clip())], output, choice, Selection(), settings, overwrite=True, model_dir=model_dir)
 
 
 def _settings(
     path: Path | None,
-    model: str | None,
-    backend: str | None,
-    detector: str | None,
-    small_faces: bool,
-    max_faces: int | None,
-    smooth: bool | None,
+    model: str | None = None,
+    backend: str | None = None,
+    detector: str | None = None,
+    small_faces: bool = False,
+    max_faces: int | None = None,
+    smooth: bool | None = None,
 ) -> TrackerConfig:
     """The settings file, if any, with the options that were given laid over it."""
     from dataclasses import replace
@@ -112,42 +143,51 @@ def _run(
     inputs: list[str],
     output: Path,
     choice: OutputChoice,
+    selection: Selection,
     config: TrackerConfig,
-    start_s: float | None,
-    end_s: float | None,
-    film: bool,
+    *,
     overwrite: bool,
     model_dir: Path | None,
-) -> list[JobReport] | None:
-    """Runs all jobs; an input that fails is reported and the others go on. None: at least one failed."""
+) -> None:
+    """Runs all jobs and prints the files they made; an input that fails is reported and the others go on.
+
+    Raises:
+        typer.Exit: at least one failed.
+        KeyboardInterrupt: the user stopped it.
+    """
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from tracker.batch import plan_jobs, run_job
+    from tracker.batch import expected_frames, plan_jobs, run_job
     from tracker.pipeline import open_tracker
     from tracker.types import SourceInfo, TrackingResult
 
-    failures: list[str] = []
-    reports: list[JobReport] = []
+    failed: list[str] = []
     jobs = plan_jobs(inputs)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[status]}"),
+    )
     with (
         open_tracker(config, model_dir=model_dir, report=say) as tracker,
         graceful_stop() as stop,
-        Progress(*columns, TextColumn("{task.fields[status]}"), console=err, transient=True) as progress,
+        Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress,
     ):
         choice.check(tracker)
         say(f"model {tracker.model.name}, backend {tracker.backend.name} ({tracker.backend.device})")
-        for job in jobs:
+        for number, job in enumerate(jobs, start=1):
             if stop():
                 break
-            task = progress.add_task(job.stem, total=None, status="")
+            which = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
+            task = progress.add_task(f"{which}{job.stem}", total=None, status="")
 
-            def on_open(info: SourceInfo, task: object = task) -> None:
-                progress.update(task, total=info.frame_count)  # type: ignore[arg-type]
+            def on_open(info: SourceInfo, task: TaskID = task) -> None:
+                progress.update(task, total=expected_frames(info, selection))
 
-            def on_result(result: TrackingResult, task: object = task) -> None:
-                status = f"{result.frame.time_s:.1f} s, {len(result.faces)} faces"
-                progress.update(task, advance=1, status=status)  # type: ignore[arg-type]
+            def on_result(result: TrackingResult, task: TaskID = task) -> None:
+                progress.update(task, advance=1, status=f"{result.frame.index + 1} frames, {len(result.faces)} faces")
 
             try:
                 report = run_job(
@@ -155,35 +195,34 @@ def _run(
                     tracker,
                     choice,
                     output,
-                    start_s=start_s,
-                    end_s=end_s,
-                    film=film,
+                    selection=selection,
                     overwrite=overwrite,
                     on_open=on_open,
                     on_result=on_result,
                     should_stop=stop,
                 )
             except FewmarkError as error:
-                failures.append(job.spec)
+                failed.append(job.name)
                 fail(str(error))
-                continue
+            else:
+                _tell(report)
             finally:
                 progress.remove_task(task)
-            reports.append(report)
-            _tell(report)
+    if failed and len(jobs) > 1:
+        fail(f"{len(failed)} of {len(jobs)} inputs failed: {', '.join(failed)}")
     if stop():
         raise KeyboardInterrupt
-    if failures:
-        fail(f"{len(failures)} of {len(jobs)} inputs failed: {', '.join(failures)}")
-        return None
-    return reports
+    if failed:
+        raise typer.Exit(2)
 
 
 def _tell(report: JobReport) -> None:
     for warning in report.warnings:
         warn(warning)
     if report.already_done:
-        say(f"{report.spec}: already done (--overwrite computes it again)")
-        return
-    share = f"a face in {report.frames_with_face} of {report.frames} frames"
-    say(f"{report.spec}: {share}{'' if report.finished else '; stopped before its end'}")
+        say(f"{report.name}: already done (--overwrite computes it again)")
+    else:
+        share = f"a face in {report.frames_with_face} of {report.frames} frames"
+        say(f"{report.name}: {share}{'' if report.finished else '; stopped before its end'}")
+    for path in report.outputs:
+        emit(str(path.resolve()))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from models.errors import FewmarkError
-from tracker.cli.console import out, say, warn
+from tracker.cli.console import graceful_stop, out, say, warn
 
 train_app = typer.Typer(no_args_is_help=True, help="Make models.", rich_markup_mode=None)
 
@@ -37,7 +37,12 @@ def train_landmarks(
     if root is None:
         raise FewmarkError(f"{recipe}: names no data; pass --data FOLDER")
     folder = output or Path("runs") / config.name
-    path = landmark_stage.train_landmarks(config, root, folder, resume=resume, device=device)
+    with graceful_stop() as stop:
+        path = landmark_stage.train_landmarks(
+            config, root, folder, resume=resume, device=device, should_stop=stop, report=warn
+        )
+    if path is None:
+        raise KeyboardInterrupt
     out.print(str(path), soft_wrap=True, highlight=False)
 
 

@@ -26,9 +26,7 @@ ModelName = Literal["short_range", "full_range"]
 _MAX_ROLL = math.radians(60)
 
 # What MediaPipe says of itself, whatever the environment asks for, whenever a detector is made.
-_CHATTER = re.compile(
-    r"absl::InitializeLog\(\)|^INFO: Created TensorFlow Lite|inference_feedback_manager|^[WI]\d{4} .*gl_context"
-)
+_CHATTER = re.compile(r"absl::InitializeLog\(\)|^INFO: Created TensorFlow Lite|inference_feedback_manager")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

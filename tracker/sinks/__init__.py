@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tracker.sinks.annotated_images import AnnotatedImagesSink
 from tracker.sinks.annotated_video import AnnotatedVideoSink
 from tracker.sinks.base import ResultSink
 from tracker.sinks.json_lines import JsonLinesSink
@@ -11,6 +12,7 @@ SINKS: dict[str, type[ResultSink]] = {
     "csv": OpenFaceCsvSink,
     "jsonl": JsonLinesSink,
     "video": AnnotatedVideoSink,
+    "images": AnnotatedImagesSink,
 }
 
-__all__ = ["SINKS", "AnnotatedVideoSink", "JsonLinesSink", "OpenFaceCsvSink", "ResultSink"]
+__all__ = ["SINKS", "AnnotatedImagesSink", "AnnotatedVideoSink", "JsonLinesSink", "OpenFaceCsvSink", "ResultSink"]

@@ -94,31 +94,39 @@ def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
 class ImageFiles(ReadAheadSource):
     """One image, or the images of a folder in natural order.
 
-    Stills have no times: ``time_s`` is ``float(index)``, so 0.0 for a single image; ``start_s`` and ``end_s`` select
-    from these. ``index`` is the position in the sorted folder and ``name`` the file name. ``SourceInfo`` gives the size
-    of the first image; others may differ. In a folder an unreadable image is skipped and named in ``warnings``.
+    Stills have no times: ``time_s`` is ``float(index)``, so 0.0 for a single image. With ``film_rate``, frames/s, the
+    images of a folder are the frames of a film and have its times. ``start_s`` and ``end_s`` select from these.
+    ``index`` is the position in the sorted folder and ``name`` the file name. ``SourceInfo`` gives the first image's
+    size; others may differ. In a folder an unreadable image is skipped and named in ``warnings``.
 
     Raises FewmarkError on opening: a single image that cannot be read, a folder without one readable image, a range
     that selects none.
     """
 
-    def __init__(self, path: Path, *, start_s: float | None = None, end_s: float | None = None) -> None:
+    def __init__(
+        self, path: Path, *, start_s: float | None = None, end_s: float | None = None, film_rate: float | None = None
+    ) -> None:
         super().__init__(str(path))
+        if film_rate is not None and not 0 < film_rate < float("inf"):
+            raise FewmarkError(f"{self._name}: {film_rate:g} frames/s is no rate for a film; give a positive one")
+        self._rate = film_rate or 1.0
         check_time_range(self._name, start_s, end_s)
         self._is_folder = path.is_dir()
         paths = list_images(path) if self._is_folder else [path]
         until = float("inf") if end_s is None else end_s
-        self._selected = [(i, item) for i, item in enumerate(paths) if (start_s or 0.0) <= i < until]
+        self._selected = [(i, p) for i, p in enumerate(paths) if (start_s or 0.0) <= i / self._rate < until]
         if not self._selected:
             raise FewmarkError(
                 f"{self._name}: none of its {len(paths)} images lies between start and end; "
-                "images count as one per second, from 0 on"
+                f"they count as {self._rate:g} per second, from 0 on"
             )
         first = self._start(self._read())
         if first is None:
             raise FewmarkError(f"{self._name}: no readable image; the first of them: {self.warnings[0]}")
         height, width = first.image.shape[:2]
-        self.info = SourceInfo(self._name, width, height, None, len(self._selected), is_live=False)
+        stills = film_rate is None
+        count = len(self._selected)
+        self.info = SourceInfo(self._name, width, height, film_rate, count, is_live=False, are_stills=stills)
 
     def _read(self) -> Generator[Frame]:
         for index, path in self._selected:
@@ -129,4 +137,4 @@ class ImageFiles(ReadAheadSource):
                     raise
                 self.warnings.append(f"{error}; skipped")
                 continue
-            yield Frame(image, index, float(index), path.name)
+            yield Frame(image, index, index / self._rate, path.name)

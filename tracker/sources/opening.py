@@ -16,7 +16,9 @@ from tracker.sources.video_file import VideoFile
 CAMERA_PREFIX = "camera:"
 
 
-def open_source(spec: str | Path, *, start_s: float | None = None, end_s: float | None = None) -> FrameSource:
+def open_source(
+    spec: str | Path, *, start_s: float | None = None, end_s: float | None = None, film_rate: float | None = None
+) -> FrameSource:
     """Open what ``spec`` names.
 
     - a camera index: ``"0"`` (a folder of that name: ``"./0"``, or a Path);
@@ -25,6 +27,7 @@ def open_source(spec: str | Path, *, start_s: float | None = None, end_s: float 
     - a file, image or video by its content, whatever its suffix; a folder of images. Patterns are not expanded here.
 
     ``start_s`` and ``end_s`` select presentation times in [start_s, end_s), in seconds, from a file or a folder.
+    ``film_rate``, frames/s, makes the images of a folder the frames of a film; other sources have their own times.
     Raises FewmarkError if there is no such source, or if not one frame can be had from it.
     """
     if isinstance(spec, str):
@@ -42,5 +45,5 @@ def open_source(spec: str | Path, *, start_s: float | None = None, end_s: float 
     if not path.exists():
         raise FewmarkError(f"{path}: no such file or folder; check the path")
     if path.is_dir() or is_image(read_head(path)):
-        return ImageFiles(path, start_s=start_s, end_s=end_s)
+        return ImageFiles(path, start_s=start_s, end_s=end_s, film_rate=film_rate)
     return VideoFile(path, start_s=start_s, end_s=end_s)

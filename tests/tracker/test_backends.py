@@ -1,0 +1,99 @@
+"""Every backend against the plain network, on real faces of the demo clip."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from models.checkpoint import FaceModel
+from models.errors import FewmarkError
+from models.heatmaps import collapse_heatmaps
+from models.registry import open_model
+from tracker.assets import demo_clip
+from tracker.backends import BACKENDS, Backend, choose_backend
+from tracker.backends.ladder import MAX_DEVIATION
+from tracker.crop import cut_crop, frame_from_crop_matrix
+from tracker.sources import open_source
+from tracker.types import FaceBox, ImageArray
+
+
+@pytest.fixture(scope="module")
+def model() -> FaceModel:
+    return open_model("skip128")
+
+
+@pytest.fixture(scope="module")
+def crops(model: FaceModel) -> ImageArray:
+    """(3, S, S, 3): the face of the demo clip's first frame, nearer, farther and turned."""
+    with open_source(demo_clip()) as source:
+        image = next(iter(source)).image
+    found = []
+    for side, roll in ((230, 0.0), (270, 0.0), (250, 0.2)):
+        box = FaceBox(np.array([600 - side / 2, 300 - side / 2, 600 + side / 2, 300 + side / 2], np.float32), 1.0, roll)
+        size = model.network.config.input_size
+        found.append(cut_crop(image, frame_from_crop_matrix(box, size, model.crop_rule), size).image)
+    return np.stack(found)
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request: pytest.FixtureRequest, model: FaceModel) -> Backend:
+    if request.param == "openvino":
+        pytest.importorskip("openvino", reason="the openvino extra is not installed")
+    return choose_backend(request.param, model).backend
+
+
+def test_a_backend_agrees_with_the_network(backend: Backend, model: FaceModel, crops: ImageArray) -> None:
+    prediction = backend.predict(crops, heatmaps=True, reconstructions=True)
+    images = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        located = model.network.locate(images)
+        heatmaps = collapse_heatmaps(model.network(images))
+        reconstructions = model.network.reconstruct(images).mul(255).permute(0, 2, 3, 1)
+    assert np.abs(prediction.points - located.points.numpy()).max() < 0.05
+    assert np.abs(prediction.confidence - located.confidence.numpy()).max() < 0.01
+    assert prediction.heatmaps is not None
+    assert np.abs(prediction.heatmaps - heatmaps.numpy()).max() < 0.01
+    assert prediction.reconstructions is not None
+    assert prediction.reconstructions.dtype == np.uint8
+    assert np.abs(prediction.reconstructions - reconstructions.numpy()).max() <= 1.5
+    assert prediction.confidence.mean() > 0.5
+
+
+def test_a_face_does_not_depend_on_its_batch(backend: Backend, crops: ImageArray) -> None:
+    together = backend.predict(crops)
+    assert together.heatmaps is None
+    assert together.reconstructions is None
+    for i in range(len(crops)):
+        alone = backend.predict(crops[i : i + 1])
+        assert np.abs(alone.points[0] - together.points[i]).max() < 0.05
+
+
+def test_results_are_the_callers_own(backend: Backend, crops: ImageArray) -> None:
+    first = backend.predict(crops[:1])
+    kept = first.points.copy()
+    backend.predict(crops[2:3])
+    assert np.array_equal(first.points, kept)
+
+
+def test_the_ladder_says_why_a_better_backend_is_not_used(model: FaceModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracker.backends.ladder.best_device", lambda: "cpu")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    choice = choose_backend("auto", model)
+    assert choice.backend.name == "eager"
+    assert len(choice.passed_over) == 1
+    assert "pip install 'fewmark[openvino]'" in choice.passed_over[0]
+    with pytest.raises(FewmarkError, match="not installed"):
+        choose_backend("openvino", model)
+
+
+def test_a_backend_that_deviates_is_not_chosen(model: FaceModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino", reason="the openvino extra is not installed")
+    monkeypatch.setattr("tracker.backends.ladder.best_device", lambda: "cpu")
+    assert choose_backend("auto", model).backend.name == "openvino"
+    monkeypatch.setattr("tracker.backends.ladder._deviation", lambda *_: MAX_DEVIATION + 1)
+    choice = choose_backend("auto", model)
+    assert choice.backend.name == "eager"
+    assert "differs from eager by 1.50 px" in choice.passed_over[0]

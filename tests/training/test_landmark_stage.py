@@ -1,0 +1,156 @@
+"""The training loop on real faces: few steps, but the real network, data and files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.checkpoint import load_model
+from models.errors import FewmarkError
+from tracker.dataclass_toml import dump_toml, load_toml
+from training.config import LandmarkRecipe, NetworkConfig, OptimiserConfig
+from training.crop_stream import ShuffledStream
+from training.landmark_stage import train_landmarks
+from training.precision import resolve_precision
+from training.recipes import find_recipe
+from training.training_state import learning_rate_factor, moving_average
+
+RECIPE = LandmarkRecipe(
+    name="tiny",
+    checkpoint_minutes=0,
+    network=NetworkConfig(input_size=128, heatmap_size=64, skip_connections=True),
+    optimiser=OptimiserConfig(epochs=1.5, batch_size=4, warmup_steps=2),
+)
+
+
+@pytest.fixture(scope="module")
+def twelve_faces(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("300w")
+    target = root / "helen/trainset"
+    target.mkdir(parents=True)
+    for pts in sorted((shared_data / "300w/helen/trainset").glob("*.pts"))[:12]:
+        for path in (pts, pts.with_suffix(".jpg")):
+            shutil.copy(path, target)
+    return root
+
+
+def test_a_run_leaves_model_recipe_metrics_and_checkpoint(twelve_faces: Path, tmp_path: Path) -> None:
+    path = train_landmarks(RECIPE, twelve_faces, tmp_path / "run", device="cpu")
+    assert path == tmp_path / "run/model.safetensors"
+    model = load_model(path)
+    assert model.scheme.name == "300w-68"
+    assert model.crop_rule == RECIPE.crop
+    assert not model.reconstructs
+    assert model.provenance["training_faces"] == 11
+    assert model.provenance["validation_faces"] == 1
+    assert load_toml(LandmarkRecipe, tmp_path / "run/recipe.toml") == RECIPE
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == 4
+    assert any("nme_percent" in line for line in lines)
+    assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_a_resumed_run_ends_like_an_uninterrupted_one(twelve_faces: Path, tmp_path: Path) -> None:
+    whole = train_landmarks(RECIPE, twelve_faces, tmp_path / "whole", device="cpu")
+    answers = iter([False, True])
+    parts = tmp_path / "parts"
+    assert train_landmarks(RECIPE, twelve_faces, parts, device="cpu", should_stop=lambda: next(answers)) is None
+    assert not (parts / "model.safetensors").exists()
+    with pytest.raises(FewmarkError, match="holds an unfinished run"):
+        train_landmarks(RECIPE, twelve_faces, parts, device="cpu")
+    resumed = train_landmarks(RECIPE, twelve_faces, parts, resume=True, device="cpu")
+    assert whole is not None
+    assert resumed is not None
+    expected = load_model(whole).network.state_dict()
+    for key, value in load_model(resumed).network.state_dict().items():
+        torch.testing.assert_close(value, expected[key], atol=2e-3, rtol=2e-3)
+
+
+def test_nothing_to_resume_is_an_error(twelve_faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(FewmarkError, match="nothing to resume"):
+        train_landmarks(RECIPE, twelve_faces, tmp_path, resume=True)
+
+
+@pytest.mark.slow
+def test_four_faces_can_be_learned_by_heart(twelve_faces: Path, tmp_path: Path) -> None:
+    optimiser = OptimiserConfig(epochs=60, batch_size=4, warmup_steps=5, ema_decay=0.9)
+    recipe = replace(RECIPE, checkpoint_minutes=60, optimiser=optimiser)
+    train_landmarks(recipe, twelve_faces, tmp_path / "run", device="cpu")
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < 0.75 * losses[0]
+
+
+def test_every_epoch_shows_every_sample_once_and_can_be_entered_midway() -> None:
+    whole = list(ShuffledStream(10, seed=3, start=0, stop=35))
+    assert sorted(i % 10 for i in whole[:10]) == list(range(10))
+    assert sorted(i % 10 for i in whole[10:20]) == list(range(10))
+    assert [i % 10 for i in whole[:10]] != [i % 10 for i in whole[10:20]]
+    assert len(set(whole)) == 35
+    assert list(ShuffledStream(10, seed=3, start=17, stop=35)) == whole[17:]
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    factors = [learning_rate_factor(step, 10, 100) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert max(factors) == pytest.approx(1)
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    assert factors[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_moving_average_forgets_its_start() -> None:
+    update = moving_average(0.99)
+    averaged, current = [torch.full((3,), 100.0)], [torch.ones(3)]
+    for count in range(60):
+        update(averaged, current, torch.tensor(count))
+    assert averaged[0].max() < 1.01
+    counters = [torch.tensor(0)]
+    update(counters, [torch.tensor(7)], torch.tensor(5))
+    assert counters[0] == 7
+
+
+def test_shipped_recipes_are_valid() -> None:
+    folder = find_recipe(Path("skip128")).parent
+    for path in folder.glob("*.toml"):
+        assert load_toml(LandmarkRecipe, path).name == path.stem
+
+
+def test_an_unknown_recipe_names_the_shipped_ones() -> None:
+    with pytest.raises(FewmarkError, match="skip128"):
+        find_recipe(Path("nothing"))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("nme = 3", "unknown key 'nme'"),
+        ("seed = 1", "'name' is missing"),
+        ('name = "a"\nseed = "one"', "seed: int is expected"),
+        ('name = "a"\n[loss]\nname = "hinge"', "'hinge' is not one of"),
+        ('name = "a"\nloss = 1', "a table is expected"),
+        ("name = ", "not a readable TOML file"),
+    ],
+)
+def test_a_bad_recipe_says_which_key(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(FewmarkError, match=problem):
+        load_toml(LandmarkRecipe, path)
+
+
+def test_recipes_survive_the_way_through_toml(tmp_path: Path) -> None:
+    dump_toml(RECIPE, tmp_path / "r.toml")
+    assert load_toml(LandmarkRecipe, tmp_path / "r.toml") == RECIPE
+
+
+def test_precision_fits_the_device() -> None:
+    cpu = torch.device("cpu")
+    assert resolve_precision("auto", cpu) in ("fp32", "bf16")
+    assert resolve_precision("bf16", cpu) == "bf16"
+    with pytest.raises(FewmarkError, match="needs a GPU"):
+        resolve_precision("fp16", cpu)
