@@ -1,6 +1,6 @@
 """Draws ``demo_tracked.jpg`` for the README: moments of the bundled clip, tracked by the default model.
 
-    python assets/make_readme_picture.py
+python assets/make_readme_picture.py
 """
 
 from __future__ import annotations

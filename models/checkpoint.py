@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
@@ -60,7 +60,8 @@ def save_model(path: Path, model: FaceModel, *, half: bool = False) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
-    save_file(tensors, partial, metadata={_HEADER_KEY: json.dumps(header)})
+    # Not save_file: it makes files that nobody but their owner may read, whatever the umask says.
+    partial.write_bytes(save(tensors, metadata={_HEADER_KEY: json.dumps(header)}))
     partial.replace(path)
 
 

@@ -36,7 +36,7 @@ MODELS: dict[str, ModelEntry] = {
         ModelEntry(
             name="skip128",
             summary="68 points from 128 px crops: encoder, decoder and ITLs with skip connections, no reconstruction",
-            sha256="2e06c209b6dda13b05a011cf1470380fe3c51eb0c333a45508614760ad0c4432",
+            sha256="8c5852823a8263f85dc1b04e2fa075bf68a66b336b8bad3121c07b81a451829c",
         ),
     )
 }

@@ -26,8 +26,14 @@ def shared_data() -> Path:
     return data
 
 
-@pytest.fixture
-def face_tracker() -> Iterator[FaceTracker]:
-    """A tracker with the shipped default model and the real detector."""
+@pytest.fixture(scope="session")
+def _shared_tracker() -> Iterator[FaceTracker]:
     with open_tracker(TrackerConfig()) as tracker:
         yield tracker
+
+
+@pytest.fixture
+def face_tracker(_shared_tracker: FaceTracker) -> FaceTracker:
+    """A tracker with the shipped default model and the real detector, that has seen nothing yet."""
+    _shared_tracker.reset(restart_ids=True)
+    return _shared_tracker

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +19,7 @@ from models.checkpoint import FaceModel
 from models.errors import FewmarkError
 from models.registry import open_model
 from tracker.association import FaceAssociator, unmatched_detections
-from tracker.backends import Choice, choose_backend
+from tracker.backends import Choice, Prediction, choose_backend
 from tracker.config import TrackerConfig
 from tracker.crop import (
     bounding_box,
@@ -28,6 +29,7 @@ from tracker.crop import (
     transform_points,
 )
 from tracker.detectors import DETECTORS, FaceDetector
+from tracker.mirroring import predict_both_ways
 from tracker.scene_change import SceneChangeDetector
 from tracker.smoothing import OneEuroFilter
 from tracker.timing import StageTimer
@@ -101,7 +103,19 @@ class FaceTracker:
         Raises:
             FewmarkError: reconstructions are asked of a model that was not trained to make any.
         """
-        if reconstructions and not self.model.reconstructs:
+        return self._process(_Request(frame.image, heatmaps, reconstructions), frame)
+
+    def process_still(self, frame: Frame, *, heatmaps: bool = False, reconstructions: bool = False) -> TrackingResult:
+        """The same for a frame that stands for itself, as a photo does: nothing is followed, and ids count from 0.
+
+        There is no hurry: where the detector finds no face at once it looks for small ones, and the network looks at
+        each face and at its mirror image.
+        """
+        self.reset(restart_ids=True)
+        return self._process(_Request(frame.image, heatmaps, reconstructions, thorough=True), frame)
+
+    def _process(self, request: _Request, frame: Frame) -> TrackingResult:
+        if request.reconstructions and not self.model.reconstructs:
             raise FewmarkError(NO_RECONSTRUCTION.format(self.model.name))
         timer = StageTimer()
         image = frame.image
@@ -109,7 +123,6 @@ class FaceTracker:
             if self._scene.is_cut(image) or frame.time_s < self._detected_at_s:
                 self._forget()
 
-        request = _Request(image, heatmaps, reconstructions)
         followed = list(self._tracked.items())
         faces = self._locate(request, [box for _, box in followed], [i for i, _ in followed], timer)
         faces = [face for face in faces if self._is_face(face)]
@@ -119,7 +132,7 @@ class FaceTracker:
         room = self.config.tracking.max_faces - len(faces)
         if not faces or lost or (due and room > 0):
             with timer.stage("detect"):
-                detections = self._detector.detect(image)
+                detections = self._detector.detect(image, thorough=request.thorough)
             self._detected_at_s = frame.time_s
             new = unmatched_detections(detections, [face.box for face in faces])
             largest = sorted(new, key=lambda box: -box.width)[: max(room, 0)]
@@ -173,7 +186,12 @@ class FaceTracker:
             matrices = [frame_from_crop_matrix(box, size, self.model.crop_rule) for box in boxes]
             crops = np.stack([cut_crop(request.image, matrix, size).image for matrix in matrices])
         with timer.stage("network"):
-            prediction = self.backend.predict(crops, heatmaps=request.heatmaps, reconstructions=request.reconstructions)
+            predict: Callable[..., Prediction]
+            if request.thorough:
+                predict = partial(predict_both_ways, self.backend, scheme=self.model.scheme)
+            else:
+                predict = self.backend.predict
+            prediction = predict(crops, heatmaps=request.heatmaps, reconstructions=request.reconstructions)
         located = []
         for i, (matrix, face_id) in enumerate(zip(matrices, ids, strict=True)):
             points = transform_points(prediction.points[i], matrix).astype(np.float32)
@@ -219,6 +237,7 @@ class _Request:
     image: ImageArray
     heatmaps: bool = False
     reconstructions: bool = False
+    thorough: bool = False
 
 
 def open_tracker(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,11 @@ from models.checkpoint import FaceModel
 from models.errors import FewmarkError
 from models.registry import DEFAULT_MODEL, open_model
 from tracker.association import overlaps
-from tracker.backends import Backend, choose_backend
-from tracker.config import DetectionConfig, TrackerConfig
+from tracker.backends import Backend, Prediction, choose_backend
+from tracker.config import TrackerConfig
 from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, transform_points
 from tracker.detectors import DETECTORS
+from tracker.mirroring import predict_both_ways
 from tracker.pipeline import FaceTracker
 from tracker.types import FloatArray, Frame
 from training.datasets import DATASETS, DatasetReport, FaceSample
@@ -94,7 +96,7 @@ def evaluate_model(
     if crops not in ("detector", "truth"):
         raise FewmarkError(f"crops {crops!r}: choose detector or truth")
     if flip and crops != "truth":
-        raise FewmarkError("--flip needs --crops truth: the tracker does not look at mirrored faces")
+        raise FewmarkError("--flip needs --crops truth: through the pipeline photos are looked at both ways anyway")
     model = open_model(model_name or DEFAULT_MODEL)
     chosen = select_samples(dataset, data, subset)
     samples = [s for s in chosen.samples if s.scheme.num_points == model.scheme.num_points]
@@ -104,8 +106,8 @@ def evaluate_model(
     if crops == "truth":
         points, confidence, failed = _on_true_crops(model, runner.backend, samples, flip)
     else:
-        config = TrackerConfig(model=model.name, detection=DetectionConfig(tiles=True))
-        detector = DETECTORS[config.detection.detector](tiles=True, model_dir=model_dir, report=report)
+        config = TrackerConfig(model=model.name)
+        detector = DETECTORS[config.detection.detector](model_dir=model_dir, report=report)
         with FaceTracker(model, runner, detector, config) as tracker:
             points, confidence, failed = _through_the_pipeline(tracker, samples)
     keep = [i for i in range(len(samples)) if i not in failed]
@@ -149,7 +151,6 @@ Located = tuple[FloatArray, FloatArray, dict[int, str]]  # points (N, K, 2), con
 def _on_true_crops(model: FaceModel, backend: Backend, samples: Sequence[FaceSample], flip: bool) -> Located:
     points, confidence, failed = _empty(samples)
     size = model.network.config.input_size
-    mirrored = list(model.scheme.mirror_permutation)
     for i, sample in enumerate(progress_bar(samples, description="evaluating", transient=True)):
         try:
             image = sample.load_image()
@@ -158,15 +159,12 @@ def _on_true_crops(model: FaceModel, backend: Backend, samples: Sequence[FaceSam
             continue
         matrix = frame_from_crop_matrix(box_around_points(sample.points, model.scheme), size, model.crop_rule)
         crop = cut_crop(image, matrix, size).image
-        views = np.stack([crop, crop[:, ::-1]]) if flip else crop[None]
-        prediction = backend.predict(np.ascontiguousarray(views))
-        found, certainty = prediction.points[0], prediction.confidence[0]
+        predict: Callable[..., Prediction] = backend.predict
         if flip:
-            other = prediction.points[1][mirrored]
-            other[:, 0] = size - 1 - other[:, 0]
-            found = (found + other) / 2
-            certainty = (certainty + prediction.confidence[1][mirrored]) / 2
-        points[i], confidence[i] = transform_points(found, matrix), certainty
+            predict = partial(predict_both_ways, backend, scheme=model.scheme)
+        prediction = predict(crop[None])
+        points[i] = transform_points(prediction.points[0], matrix)
+        confidence[i] = prediction.confidence[0]
     return points, confidence, failed
 
 
@@ -178,8 +176,7 @@ def _through_the_pipeline(tracker: FaceTracker, samples: Sequence[FaceSample]) -
         except FewmarkError as error:
             failed[i] = str(error)
             continue
-        tracker.reset()
-        faces = tracker.process(Frame(image, index=i, time_s=0.0)).faces
+        faces = tracker.process_still(Frame(image, index=i, time_s=0.0)).faces
         if faces:
             # A photo may show others too: the labelled face is the one that lies on the labels.
             labelled = box_around_points(sample.points, sample.scheme)

@@ -15,6 +15,8 @@ from models.errors import FewmarkError
 from models.face_network import FaceNetwork
 from training.config import OptimiserConfig
 
+TensorList = tuple[Tensor, ...] | list[Tensor]
+
 
 class TrainingState:
     """The network, its moving average, and the optimiser."""
@@ -88,11 +90,11 @@ def learning_rate_factor(step: int, warmup_steps: int, total_steps: int) -> floa
     return 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, total_steps - warmup_steps)))
 
 
-def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+def moving_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | int], None]:
     """An exponential moving average whose memory grows with its age: the random weights of the start are soon gone."""
 
     @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+    def update(averaged: TensorList, current: TensorList, count: Tensor | int) -> None:
         weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
         if averaged[0].is_floating_point():
             torch._foreach_lerp_(averaged, current, weight)

@@ -27,7 +27,7 @@ from tracker.batch import SIDECAR_SUFFIX, Job, JobReport, OutputChoice, Selectio
 from tracker.config import TrackerConfig
 from tracker.pipeline import FaceTracker, open_tracker
 from tracker.sources import open_source
-from tracker.types import ImageArray
+from tracker.types import ImageArray, SourceInfo, TrackingResult
 
 CSV = OutputChoice()
 ALL = OutputChoice(csv=True, jsonl=True, video=True)
@@ -94,7 +94,8 @@ def after(frames: int) -> Callable[[], bool]:
 def test_a_video_gets_its_files_and_a_sidecar(tmp_path: Path, tracker: FaceTracker, faces: list[ImageArray]) -> None:
     source = write_video(tmp_path / "clip.mp4", faces, audio=True)
     out = tmp_path / "deep" / "out"
-    opened, results = [], []
+    opened: list[SourceInfo] = []
+    results: list[TrackingResult] = []
     report = run_job(job_for(source), tracker, ALL, out, on_open=opened.append, on_result=results.append)
 
     assert sorted(path.name for path in out.iterdir()) == [

@@ -98,7 +98,7 @@ def test_stems_are_unique_whatever_the_case(inputs: list[str]) -> None:
 def test_a_selection_that_holds_no_frame_is_refused(
     start_s: float | None, end_s: float | None, seconds: float | None
 ) -> None:
-    with pytest.raises(FewmarkError, match="not after start|no duration"):
+    with pytest.raises(FewmarkError, match=r"not after start|no duration"):
         Selection(start_s=start_s, end_s=end_s, seconds=seconds)
 
 

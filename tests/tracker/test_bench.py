@@ -22,6 +22,7 @@ from tracker.bench import (
     STAGES,
     BenchReport,
     MemorySample,
+    OtherLoad,
     describe_environment,
     frames_to_run,
     measure,
@@ -36,7 +37,7 @@ from tracker.sinks import AnnotatedVideoSink
 from tracker.sources import open_source
 from tracker.types import ImageArray
 
-FRAMES = 10
+FRAMES = 6  # of the clip
 EAGER = TrackerConfig(backend="eager")
 
 
@@ -72,12 +73,13 @@ def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_figure_is_there(clip: Path, tmp_path: Path) -> None:
     passed: list[str] = []
-    measurement = measure(EAGER, clip, frames=12, repeat=2, on_frame=passed.append)
+    environment, load = describe_environment(), OtherLoad()
+    measurement = measure(EAGER, clip, frames=8, repeat=2, warm_up=2, on_frame=passed.append)
 
     assert list(measurement.stages) == list(STAGES)
     for time in measurement.stages.values():
         assert 0 < time.p10_ms <= time.median_ms <= time.p90_ms
-        assert time.samples == 2 * 12
+        assert time.samples == 2 * 8
     assert [run.outputs for run in measurement.end_to_end] == [("csv",), ("csv", "video")]
     for run in measurement.end_to_end:
         assert min(run.runs_frames_per_s) <= run.frames_per_s <= max(run.runs_frames_per_s)
@@ -90,16 +92,16 @@ def test_every_figure_is_there(clip: Path, tmp_path: Path) -> None:
     assert measurement.backend == "eager"
 
     info = open_video(clip)
-    assert len(passed) == frames_to_run(info, 12, 2)
+    assert len(passed) == frames_to_run(info, 8, 2, 2)
     assert list(dict.fromkeys(passed)) == ["warm-up", "stages", "end to end, csv", "end to end, csv + video"]
 
-    environment = describe_environment()
     path = tmp_path / "bench.json"
-    write_json(BenchReport(environment, info, (measurement,)), path)
+    write_json(BenchReport(environment, info, load.percent(), (measurement,)), path)
     read = json.loads(path.read_text(encoding="utf-8"))
     assert read["format"] == "fewmark-bench"
     assert read["environment"]["cpu"] == environment.cpu != ""
     assert read["environment"]["versions"]["torch"]
+    assert 0 <= read["other_load_percent"] <= 100
     assert read["video"]["width"] == 320
     assert read["measurements"][0]["stages"]["network"]["median_ms"] == measurement.stages["network"].median_ms
     assert read["measurements"][0]["end_to_end"][1]["frames_per_s"] == measurement.end_to_end[1].frames_per_s
@@ -113,7 +115,7 @@ def test_encoding_is_measured_as_the_annotated_video_does_it() -> None:
 def test_a_video_without_a_face_is_refused(tmp_path: Path) -> None:
     grey = write_clip(tmp_path / "grey.mp4", [np.full((64, 64, 3), 90, np.uint8)] * 3)
     with pytest.raises(FewmarkError, match=r"grey\.mp4: no face in 2 frames"):
-        measure(EAGER, grey, frames=2, repeat=1)
+        measure(EAGER, grey, frames=2, repeat=1, warm_up=1)
 
 
 def test_a_bad_video_ends_the_command_with_exit_code_2(tmp_path: Path) -> None:

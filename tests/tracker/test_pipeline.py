@@ -97,6 +97,24 @@ def test_images_without_a_face_give_an_empty_result(face_tracker: FaceTracker, s
         assert face_tracker.process(Frame(image, 0, 0.0)).faces == ()
 
 
+def test_a_still_and_its_mirror_image_agree(face_tracker: FaceTracker, portrait: ImageArray) -> None:
+    result = face_tracker.process_still(Frame(portrait, 0, 0.0))
+    mirrored = face_tracker.process_still(Frame(np.ascontiguousarray(portrait[:, ::-1]), 1, 0.0))
+    assert [face.face_id for face in (*result.faces, *mirrored.faces)] == [0, 0]
+    points, there = result.faces[0].points, mirrored.faces[0].points
+    there[:, 0] = portrait.shape[1] - 1 - there[:, 0]
+    difference = there[list(face_tracker.model.scheme.mirror_permutation)] - points
+    assert np.abs(difference).mean() < 0.01 * np.ptp(points[:, 0])
+
+
+def test_a_small_face_is_found_in_a_still(face_tracker: FaceTracker, portrait: ImageArray) -> None:
+    canvas = np.full((2000, 3000, 3), 90, np.uint8)
+    canvas[800:1016, 1300:1684] = cv2.resize(portrait, (384, 216), interpolation=cv2.INTER_AREA)
+    assert face_tracker.process(Frame(canvas, 0, 0.0)).faces == ()
+    (face,) = face_tracker.process_still(Frame(canvas, 0, 0.0)).faces
+    assert 1300 < face.points[30, 0] < 1684
+
+
 def test_a_lost_face_is_found_again_under_its_id(face_tracker: FaceTracker, portrait: ImageArray) -> None:
     grey = np.full_like(portrait, 60)
     ids = []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from models.errors import FewmarkError
+from training.confidence_table import confidence_rows
 from training.evaluation import Evaluation, evaluate_model, select_samples, write_report
 
 
@@ -60,3 +61,17 @@ def test_arguments_that_make_no_sense(tmp_path: Path) -> None:
         select_samples("imagenet", tmp_path, "all")
     with pytest.raises(FewmarkError, match="no 300-W subset"):
         select_samples("300w", tmp_path, "test")
+
+
+def test_confidence_rows_rise_with_confidence() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0, 1, (50, 68)).astype(np.float32)
+    errors = ((1 - confidence) * 0.2).astype(np.float32)
+    errors[0, 0] = np.nan
+    evaluation = Evaluation("m", "truth", "eager", ("afw",) * 50, errors, confidence, ())
+    rows = confidence_rows(evaluation)
+    assert len(rows) == 10
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    assert rows[0][1] == 0
+    assert rows[-1][1] == 1
+    assert rows[-1][2] == pytest.approx(0.01, abs=2e-3)

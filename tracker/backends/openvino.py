@@ -40,8 +40,11 @@ class OpenVinoBackend:
         self._core = openvino.Core()
         self._size = model.network.config.input_size
         # The hint keeps bf16 out: its deviation has not been measured against the landmarks yet.
-        self._options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-        self._options["INFERENCE_NUM_THREADS"] = threads or os.cpu_count() or 1
+        self._options: dict[str, str | int] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1,
+        }
         self._network = fold_batch_norm(model.network)
         self._landmarks = self._compile(_LandmarkGraph(self._network))
         self._reconstruction: Any = None

@@ -38,12 +38,16 @@ class JobReport:
 
 def expected_frames(info: SourceInfo, selection: Selection) -> int | None:
     """For progress bars: about how many frames will be tracked, None if unknown."""
-    if selection.duration_s is None or info.are_stills:
+    if info.are_stills or (selection.duration_s is None and not selection.start_s):
         return info.frame_count
     if info.frame_rate is None:
         return None
-    selected = math.ceil(selection.duration_s * info.frame_rate)
-    return selected if info.frame_count is None else min(selected, info.frame_count)
+    remaining = math.inf
+    if info.frame_count is not None:
+        remaining = max(info.frame_count - (selection.start_s or 0.0) * info.frame_rate, 0.0)
+    if selection.duration_s is not None:
+        remaining = min(remaining, selection.duration_s * info.frame_rate)
+    return math.ceil(remaining) if math.isfinite(remaining) else None
 
 
 def run_job(
@@ -91,6 +95,7 @@ def run_job(
         _make_folder(out)
         sidecar.remove()
         tracker.reset(restart_ids=True)
+        process = tracker.process_still if info.are_stills else tracker.process
         with ExitStack() as stack:
             sinks = [
                 stack.enter_context(_open_sink(kind, path, tracker, choice, info, start_s))
@@ -104,9 +109,7 @@ def run_job(
                 first_s = frame.time_s if first_s is None else first_s
                 if selection.seconds is not None and frame.time_s - first_s >= selection.seconds:
                     break
-                if info.are_stills:
-                    tracker.reset(restart_ids=True)
-                result = tracker.process(frame, heatmaps=choice.heatmaps, reconstructions=choice.reconstructions)
+                result = process(frame, heatmaps=choice.heatmaps, reconstructions=choice.reconstructions)
                 for sink in sinks:
                     sink.write(result)
                 report.frames += 1

@@ -6,7 +6,7 @@ Measures and returns figures; ``tracker/cli/bench.py`` prints them.
 from __future__ import annotations
 
 from tracker.bench.end_to_end import EndToEnd
-from tracker.bench.environment import Environment, describe_environment
+from tracker.bench.environment import Environment, OtherLoad, describe_environment
 from tracker.bench.measurement import WARM_UP_FRAMES, Measurement, frames_to_run, measure, open_video
 from tracker.bench.report import BenchReport, write_json
 from tracker.bench.soak import MIN_SOAK_FRAMES, MemorySample, SoakReport, soak
@@ -21,6 +21,7 @@ __all__ = [
     "Environment",
     "Measurement",
     "MemorySample",
+    "OtherLoad",
     "SoakReport",
     "StageTime",
     "describe_environment",

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,6 @@ import torch
 
 _PACKAGES = ("torch", "numpy", "opencv-contrib-python", "av", "mediapipe")
 _ROOT = Path(__file__).resolve().parents[2]
-_BUSY_WINDOW_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,13 @@ class Environment:
     usable_cores: int  # logical ones that this process may run on
     torch_threads: int
     memory_gb: float  # 1e9 bytes
-    busy_percent: float  # 0..100, of all cores, by other programs just before the measurement
     system: str
     python: str
     versions: dict[str, str]  # distribution -> version
 
 
 def describe_environment() -> Environment:
-    """Looks at the machine; takes half a second, in which nothing else of this process should run."""
+    """Looks at the machine."""
     return Environment(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=_commit(),
@@ -45,11 +44,26 @@ def describe_environment() -> Environment:
         usable_cores=_usable_cores(),
         torch_threads=torch.get_num_threads(),
         memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
-        busy_percent=psutil.cpu_percent(interval=_BUSY_WINDOW_S),
         system=platform.platform(),
         python=platform.python_version(),
         versions={name: _version(name) for name in _PACKAGES},
     )
+
+
+class OtherLoad:
+    """How busy other programs keep the machine, from the construction on. One at a time: psutil remembers one start."""
+
+    def __init__(self) -> None:
+        psutil.cpu_percent()  # the next call tells of the time since this one
+        self._wall_s, self._own_s = time.perf_counter(), time.process_time()
+
+    def percent(self) -> float:
+        """Since the construction or the last call, 0..100 of all cores; figures taken meanwhile are worse for it."""
+        busy = psutil.cpu_percent()
+        wall_s, own_s = time.perf_counter(), time.process_time()
+        own = 100 * (own_s - self._own_s) / (max(wall_s - self._wall_s, 1e-9) * (psutil.cpu_count() or 1))
+        self._wall_s, self._own_s = wall_s, own_s
+        return round(min(max(busy - own, 0.0), 100.0), 1)
 
 
 def _usable_cores() -> int:

@@ -44,11 +44,11 @@ def open_video(video: Path) -> SourceInfo:
         return source.info
 
 
-def frames_to_run(info: SourceInfo, frames: int, repeat: int) -> int:
+def frames_to_run(info: SourceInfo, frames: int, repeat: int, warm_up: int = WARM_UP_FRAMES) -> int:
     """How often ``measure`` will call ``on_frame``; an estimate where the header's frame count is one."""
     length = info.frame_count or frames
-    once = 2 * (WARM_UP_FRAMES + frames) + len(_CHOICES) * min(frames, length)
-    return repeat * once + len(_CHOICES) * min(WARM_UP_FRAMES, length)
+    once = 2 * (warm_up + frames) + len(_CHOICES) * min(frames, length)
+    return repeat * once + len(_CHOICES) * min(warm_up, length)
 
 
 def measure(
@@ -57,6 +57,7 @@ def measure(
     *,
     frames: int,
     repeat: int,
+    warm_up: int = WARM_UP_FRAMES,
     model_dir: Path | None = None,
     report: Callable[[str], None] | None = None,
     on_frame: Callable[[str], None] = lambda _: None,
@@ -66,6 +67,7 @@ def measure(
     Args:
         frames: so many of the video in each pass. A shorter video is played again for the stages, and ends an
             end-to-end run early.
+        warm_up: frames before them whose times are not kept, 1 or more.
         model_dir: where the user keeps detector files.
         report: receives a line for a person when a file has to be obtained.
         on_frame: receives the name of the pass with every frame.
@@ -83,9 +85,9 @@ def measure(
         with closing(detector):
             bench = StageBench(tracker, detector, video, info)
             for choice in _CHOICES:
-                run_once(tracker, video, choice, WARM_UP_FRAMES, partial(on_frame, "warm-up"))
+                run_once(tracker, video, choice, warm_up, partial(on_frame, "warm-up"))
             for _ in range(repeat):
-                bench.run(samples, frames, warm_up=WARM_UP_FRAMES, on_frame=partial(on_frame, "stages"))
+                bench.run(samples, frames, warm_up=warm_up, on_frame=partial(on_frame, "stages"))
                 for choice in _CHOICES:
                     on_whole = partial(on_frame, f"end to end, {' + '.join(output_kinds(choice))}")
                     runs[choice].append(run_once(tracker, video, choice, frames, on_whole))

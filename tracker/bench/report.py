@@ -21,6 +21,7 @@ class BenchReport:
 
     environment: Environment
     video: SourceInfo
+    other_load_percent: float  # 0..100 of all cores, used by other programs meanwhile
     measurements: tuple[Measurement, ...]  # one for each model and backend
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 from tracker.batch import OutputChoice
-from tracker.bench.environment import Environment
+from tracker.bench.environment import Environment, OtherLoad
 from tracker.bench.measurement import open_video
 from tracker.config import TrackerConfig
 from tracker.overlays import OverlayContext, render
@@ -26,7 +26,7 @@ from tracker.sources.decoding import FALLBACK_RATE
 from tracker.types import Frame, SourceInfo
 
 _SAMPLES = 100  # of the memory in a run; the slope comes from the later half of them
-MIN_SOAK_FRAMES = _SAMPLES
+MIN_SOAK_FRAMES = 1000  # in fewer, buffers that fill once look like a leak
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class SoakReport:
 
     environment: Environment
     video: SourceInfo
+    other_load_percent: float  # 0..100 of all cores, used by other programs meanwhile
     model: str
     backend: str
     device: str
@@ -74,7 +75,9 @@ def soak(
         FewmarkError: video, model, backend or detector can't be had, or the folder can't be written (full disk).
     """
     if frames < MIN_SOAK_FRAMES:
-        raise ValueError(f"{frames} frames are too few to see a slope: at least {MIN_SOAK_FRAMES}")
+        raise ValueError(
+            f"{frames} frames are too few to tell a leak from buffers that fill: at least {MIN_SOAK_FRAMES}"
+        )
     info = open_video(video)
     process = psutil.Process()
     marks = {frames * i // _SAMPLES for i in range(1, _SAMPLES + 1)}
@@ -85,6 +88,7 @@ def soak(
         TemporaryDirectory(prefix="fewmark-soak-") as folder,
         open_tracker(config, model_dir=model_dir, report=report) as tracker,
     ):
+        load = OtherLoad()
         start = time.perf_counter()
         with ExitStack() as stack:
             scheme = tracker.model.scheme
@@ -105,6 +109,7 @@ def soak(
         return SoakReport(
             environment=environment,
             video=replace(info, name=Path(info.name).name),
+            other_load_percent=load.percent(),
             model=tracker.model.name,
             backend=tracker.backend.name,
             device=tracker.backend.device,

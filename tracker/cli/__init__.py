@@ -46,10 +46,10 @@ app = typer.Typer(
 )
 app.command()(track)
 app.command()(demo)
-app.command()(bench)
+app.command(short_help="Measure what tracking costs on this machine.")(bench)
 app.command()(doctor)
 app.command("models")(list_models)
-app.command()(evaluate)
+app.command(short_help="Measure a model on labelled faces.")(evaluate)
 app.command("import-3fabrec")(import_published)
 app.add_typer(train_app, name="train")
 

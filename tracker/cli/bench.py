@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tracker.config import TrackerConfig
     from tracker.types import SourceInfo
 
-_BUSY_PERCENT = 20.0  # above it, other programs change the figures
+_MAX_OTHER_LOAD = 10.0  # % of all cores; above it, other programs change the figures
 
 
 def bench(
@@ -30,21 +30,22 @@ def bench(
     repeat: Annotated[int, typer.Option(min=1, help="Passes of each kind, interleaved.")] = 3,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures there as well.")] = None,
     soak: Annotated[
-        int | None, typer.Option(min=100, metavar="FRAMES", help="Instead watch the memory over so many frames.")
+        int | None, typer.Option(min=1000, metavar="FRAMES", help="Instead watch the memory over so many frames.")
     ] = None,
     annotate: Annotated[bool, typer.Option("--video", help="With --soak: write an annotated video as well.")] = False,
     model_dir: Annotated[Path | None, typer.Option(help="Folder with detector model files.")] = None,
 ) -> None:
     """Measure the stages of tracking, frames/s end to end, or the memory of a long run."""
+    if annotate and soak is None:
+        raise FewmarkError("--video belongs to --soak: end to end is measured with and without the video anyway")
+    if json is not None and not json.absolute().parent.is_dir():
+        raise FewmarkError(f"{json}: its folder does not exist; make it first")
+
     from dataclasses import replace
 
     from tracker.assets import demo_clip
     from tracker.config import TrackerConfig
 
-    if annotate and soak is None:
-        raise FewmarkError("--video belongs to --soak: end to end is measured with and without the video anyway")
-    if json is not None and not json.absolute().parent.is_dir():
-        raise FewmarkError(f"{json}: its folder does not exist; make it first")
     defaults = TrackerConfig()
     config = replace(defaults, model=model or defaults.model, backend=backend or defaults.backend)
     clip = video or demo_clip()
@@ -59,10 +60,19 @@ def _bench(
 ) -> None:
     from dataclasses import replace
 
-    from tracker.bench import BenchReport, describe_environment, frames_to_run, measure, open_video, write_json
+    from tracker.bench import (
+        BenchReport,
+        OtherLoad,
+        describe_environment,
+        frames_to_run,
+        measure,
+        open_video,
+        write_json,
+    )
 
     info = open_video(video)
     environment = describe_environment()
+    load = OtherLoad()
     with _progress() as progress:
         task = progress.add_task("opening", total=frames_to_run(info, frames, repeat))
         measurement = measure(
@@ -74,7 +84,7 @@ def _bench(
             report=say,
             on_frame=lambda name: progress.update(task, advance=1, description=name),
         )
-    report = BenchReport(environment, replace(info, name=video.name), (measurement,))
+    report = BenchReport(environment, replace(info, name=video.name), load.percent(), (measurement,))
     _print_bench(report)
     if json is not None:
         write_json(report, json)
@@ -124,7 +134,7 @@ def _print_bench(report: BenchReport) -> None:
         for name, time in measured.stages.items():
             stages.add_row(name, f"{time.median_ms:.2f}", f"{time.p10_ms:.2f} .. {time.p90_ms:.2f}", STAGES[name])
         out.print(stages)
-        whole = Table("end to end", "frames/s", "slowest..fastest", "runs", "frames", "faces a frame")
+        whole = Table("end to end", "frames/s", "range", "runs", "frames", "faces a frame")
         for run in measured.end_to_end:
             whole.add_row(
                 "video to " + " + ".join(run.outputs),
@@ -138,6 +148,7 @@ def _print_bench(report: BenchReport) -> None:
         for run in measured.end_to_end:
             parts = ", ".join(f"{name} {ms:.2f}" for name, ms in run.stage_ms.items())
             emit(f"in the tracker, ms a frame, video to {' + '.join(run.outputs)}: {parts}")
+    _warn_of_load(report.other_load_percent)
 
 
 def _print_soak(report: SoakReport) -> None:
@@ -153,11 +164,15 @@ def _print_soak(report: SoakReport) -> None:
         f"{report.frames:,} frames at {report.frames_per_s:.1f} frames/s, a face in {report.frames_with_face:,}; "
         f"last half: {report.slope_mb_per_1000_frames:+.2f} MB per 1,000 frames"
     )
+    _warn_of_load(report.other_load_percent)
+
+
+def _warn_of_load(percent: float) -> None:
+    if percent > _MAX_OTHER_LOAD:
+        warn(f"other programs used {percent:.0f} % of this machine meanwhile: free, it is faster")
 
 
 def _print_environment(environment: Environment, video: SourceInfo) -> None:
-    if environment.busy_percent > _BUSY_PERCENT:
-        warn(f"other programs kept {environment.busy_percent:.0f} % of this machine busy: free, it is faster")
     cores = (
         f"{environment.usable_cores} cores, torch threads: {environment.torch_threads}, {environment.memory_gb:g} GB"
     )

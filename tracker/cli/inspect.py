@@ -23,7 +23,7 @@ _COLOURS = {"ok": "green", "note": "yellow", "missing": "bold red"}
 def doctor(
     model_dir: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder with detector model files.")] = None,
 ) -> None:
-    """Show versions, devices, models and cameras: what is used and why."""
+    """Show versions, devices, models, cameras: what is used."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("Fewmark", fewmark_version())
     table.add_row("Python", f"{sys.version.split()[0]} on {platform.platform()}")

@@ -98,7 +98,7 @@ def track(
 
 
 def demo(output: _Out = Path("demo-output"), model: _Model = None, model_dir: _ModelDir = None) -> None:
-    """Track the bundled clip into a table and an annotated video."""
+    """Track the bundled clip: a table and an annotated video."""
     from tracker.assets import demo_clip
     from tracker.batch import OutputChoice, Selection
 
@@ -162,6 +162,7 @@ def _run(
     from tracker.types import SourceInfo, TrackingResult
 
     failed: list[str] = []
+    outputs: list[Path] = []
     jobs = plan_jobs(inputs)
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -206,8 +207,11 @@ def _run(
                 fail(str(error))
             else:
                 _tell(report)
+                outputs += report.outputs
             finally:
                 progress.remove_task(task)
+    for path in outputs:  # now, as they would run into a progress bar
+        emit(str(path.resolve()))
     if failed and len(jobs) > 1:
         fail(f"{len(failed)} of {len(jobs)} inputs failed: {', '.join(failed)}")
     if stop():
@@ -224,5 +228,3 @@ def _tell(report: JobReport) -> None:
     else:
         share = f"a face in {report.frames_with_face} of {report.frames} frames"
         say(f"{report.name}: {share}{'' if report.finished else '; stopped before its end'}")
-    for path in report.outputs:
-        emit(str(path.resolve()))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from models.errors import FewmarkError
-from tracker.cli.console import graceful_stop, out, say, warn
+from tracker.cli.console import emit, graceful_stop, out, say, warn
 
 train_app = typer.Typer(no_args_is_help=True, help="Make models.", rich_markup_mode=None)
 
@@ -43,7 +43,7 @@ def train_landmarks(
         )
     if path is None:
         raise KeyboardInterrupt
-    out.print(str(path), soft_wrap=True, highlight=False)
+    emit(str(path))
 
 
 def evaluate(
@@ -82,7 +82,7 @@ def evaluate(
     print_table(evaluation, out)
     if output is not None:
         for path in write_report(evaluation, output):
-            out.print(str(path), soft_wrap=True, highlight=False)
+            emit(str(path))
 
 
 def import_published(
@@ -101,4 +101,4 @@ def import_published(
     say(
         f"left out, as only training needs it: {len(imported.left_out)} tensors of the discriminators and unused layers"
     )
-    out.print(str(target), soft_wrap=True, highlight=False)
+    emit(str(target))

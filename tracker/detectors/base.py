@@ -12,11 +12,12 @@ from tracker.types import FaceBox, ImageArray
 class FaceDetector(Protocol):
     """Finds faces in single images. Not thread-safe: one thread makes it, uses it and closes it."""
 
-    def detect(self, image: ImageArray) -> list[FaceBox]:
+    def detect(self, image: ImageArray, *, thorough: bool = False) -> list[FaceBox]:
         """Faces of one image.
 
         Args:
             image: (H, W, 3) uint8 RGB, H and W at least 1.
+            thorough: where there seems to be none, take the time to look for small ones.
 
         Returns:
             One box per face, highest score first. Each is the square that ``tracker.crop.box_around_points`` would give

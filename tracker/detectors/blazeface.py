@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -121,14 +121,13 @@ class MediaPipeFaceDetector:
             self._detector.detect(self._to_mediapipe(np.zeros((8, 8, 3), np.uint8)))
         self._closed = False
 
-    def detect(self, image: ImageArray) -> list[FaceBox]:
+    def detect(self, image: ImageArray, *, thorough: bool = False) -> list[FaceBox]:
         """Faces of an image, (H, W, 3) uint8 RGB; highest score first. See ``FaceDetector.detect``."""
         fit = LANDMARK_BOX_FITS[self._model]
-        boxes = [landmark_box(found, fit) for found in self.detect_keypoints(image)]
-        if self._tiles:
-            boxes += self._detect_in_tiles(image, fit)
-        boxes = [box for box in boxes if abs(box.roll) <= _MAX_ROLL]
-        return sorted(merge(boxes) if self._tiles else boxes, key=lambda box: -box.score)
+        boxes = _upright(landmark_box(found, fit) for found in self.detect_keypoints(image))
+        if self._tiles or (thorough and not boxes):
+            boxes = merge([*boxes, *_upright(self._detect_in_tiles(image, fit))])
+        return sorted(boxes, key=lambda box: -box.score)
 
     def _detect_in_tiles(self, image: ImageArray, fit: LandmarkBoxFit) -> Iterator[FaceBox]:
         height, width = image.shape[:2]
@@ -204,6 +203,10 @@ def landmark_box(detection: BlazeFaceDetection, fit: LandmarkBoxFit) -> FaceBox:
     centre = frame.origin + frame.frame_from_face @ level * frame.unit
     half = float(frame.terms @ fit.side) * frame.unit / 2
     return FaceBox(np.concatenate([centre - half, centre + half]).astype(np.float32), detection.score, frame.roll)
+
+
+def _upright(boxes: Iterable[FaceBox]) -> list[FaceBox]:
+    return [box for box in boxes if abs(box.roll) <= _MAX_ROLL]
 
 
 def _unusable(error: Exception) -> FewmarkError:

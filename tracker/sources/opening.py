@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -42,7 +43,7 @@ def open_source(
             refuse_time_range(without_password(spec), start_s, end_s)
             return NetworkStream(spec)
     path = Path(spec)
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110  Path.exists raises for names that are too long
         raise FewmarkError(f"{path}: no such file or folder; check the path")
     if path.is_dir() or is_image(read_head(path)):
         return ImageFiles(path, start_s=start_s, end_s=end_s, film_rate=film_rate)

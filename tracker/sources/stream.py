@@ -91,7 +91,8 @@ class NetworkStream(SingleUseSource):
         self._first = first
         height, width = first.image.shape[:2]
         is_live = self._end_s is None
-        self.info = SourceInfo(self._name, width, height, rate, None if is_live else count, is_live, has_audio)
+        count = None if is_live else count
+        self.info = SourceInfo(self._name, width, height, rate, count, is_live=is_live, has_audio=has_audio)
 
     def _iterate(self) -> Iterator[Frame]:
         return chain([self._first], self._frames)

@@ -1,0 +1,100 @@
+"""The command as a whole: help, version, exit codes, ``fewmark doctor`` and ``fewmark models``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tracker.cli import app, console
+
+COMMANDS = ("track", "demo", "doctor", "models", "train", "evaluate", "import-3fabrec")
+
+
+def test_help_lists_every_command_in_whole_sentences() -> None:
+    run = CliRunner().invoke(app, ["--help"])
+    assert run.exit_code == 0
+    listed = run.stdout.partition("Commands:")[2]
+    assert all(f"  {name} " in listed for name in COMMANDS)
+    assert "..." not in listed
+
+
+@pytest.mark.parametrize("command", [["track"], ["demo"], ["doctor"], ["models"], ["train", "landmarks"]])
+def test_every_command_has_help(command: list[str]) -> None:
+    run = CliRunner().invoke(app, [*command, "--help"])
+    assert run.exit_code == 0
+    assert "Usage: " in run.stdout
+
+
+def test_help_needs_neither_torch_nor_opencv() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from tracker.cli import app;"
+        "CliRunner().invoke(app, ['track', '--help']); print({'torch', 'cv2', 'av'} & sys.modules.keys())"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.stdout.strip() == "set()", run.stderr
+
+
+def test_the_version_is_the_installed_one() -> None:
+    try:
+        version = importlib.metadata.version("fewmark")
+    except importlib.metadata.PackageNotFoundError:
+        version = "unknown"
+    run = CliRunner().invoke(app, ["--version"])
+    assert (run.exit_code, run.stdout) == (0, f"fewmark {version}\n")
+
+
+def test_ctrl_c_is_code_130_in_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("models.registry.open_model", interrupted)
+    run = CliRunner().invoke(app, ["models"])
+    assert run.exit_code == 130
+    assert run.stderr == "error: stopped\n"
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("models.registry.open_model", faulty)
+    assert isinstance(CliRunner().invoke(app, ["models"]).exception, ZeroDivisionError)
+
+
+def test_texts_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    text = r"C:\clips\[red]a[/red] :smile: [1].mp4 " + "long " * 60
+    for show in (console.emit, console.say, console.warn, console.fail):
+        show(text)
+    shown = capsys.readouterr()
+    assert shown.out == f"{text}\n"
+    assert shown.err == f"{text}\nwarning: {text}\nerror: {text}\n"
+
+
+def test_the_doctor_finds_what_tracking_needs() -> None:
+    run = CliRunner().invoke(app, ["doctor"])
+    assert run.exit_code == 0, run.output
+    for subject in ("Python", "torch", "GPU:", "model skip128:", "backend:", "detector short_range:", "camera:"):
+        assert subject in run.stdout
+    assert "missing" not in run.stdout
+
+
+def test_the_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("models.registry.WEIGHTS_FOLDER", tmp_path)
+    (tmp_path / "face_detection_short_range.tflite").write_text("not a model")
+    run = CliRunner().invoke(app, ["doctor", "--model-dir", str(tmp_path)])
+    assert run.exit_code == 2
+    assert "missing model skip128: " in run.stdout
+    assert "missing detector short_range: " in run.stdout
+    assert run.stderr == "error: something that tracking needs is missing: see above\n"
+
+
+def test_models_are_listed_with_their_facts() -> None:
+    run = CliRunner().invoke(app, ["models"])
+    assert run.exit_code == 0
+    for fact in ("skip128 (default)", "300w-68, 68 points", "NME ", "reconstructs", "skip128.safetensors"):
+        assert fact in run.stdout
