@@ -96,4 +96,14 @@ def test_a_backend_that_deviates_is_not_chosen(model: FaceModel, monkeypatch: py
     monkeypatch.setattr("tracker.backends.ladder._deviation", lambda *_: MAX_DEVIATION + 1)
     choice = choose_backend("auto", model)
     assert choice.backend.name == "eager"
-    assert "differs from eager by 1.50 px" in choice.passed_over[0]
+    assert "in f32: differs from eager by 1.50 px" in choice.passed_over[-1]
+
+
+def test_bf16_stays_close_to_float32(model: FaceModel, crops: ImageArray) -> None:
+    pytest.importorskip("openvino", reason="the openvino extra is not installed")
+    from tracker.backends.openvino import OpenVinoBackend
+
+    exact = OpenVinoBackend(model, precision="f32").predict(crops)
+    rounded = OpenVinoBackend(model, precision="bf16").predict(crops)
+    assert np.abs(rounded.points - exact.points).max() < MAX_DEVIATION
+    assert np.abs(rounded.confidence - exact.confidence).max() < 0.05

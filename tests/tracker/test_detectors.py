@@ -28,7 +28,7 @@ from training.datasets.base import FaceSample
 from training.datasets.w300 import read_w300
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT.parent / "shared" / "data"
+DATA = Path(os.environ.get("FEWMARK_SHARED") or ROOT.parent / "shared") / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="real faces and videos (../shared/data) are not here")
 
 

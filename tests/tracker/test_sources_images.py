@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 from pathlib import Path
@@ -14,7 +15,7 @@ from models.errors import FewmarkError
 from tracker.sources import ImageFiles, open_source, read_image
 from tracker.sources.images import IMAGE_SUFFIXES, is_image, list_images
 
-FACES = Path(__file__).parents[3] / "shared/data/300w/afw"
+FACES = Path(os.environ.get("FEWMARK_SHARED") or Path(__file__).parents[3] / "shared") / "data/300w/afw"
 
 # RGB, a different colour in every quarter; quarters of whole 16 px blocks, so that lossy formats keep them
 CORNERS = np.full((64, 96, 3), 128, np.uint8)

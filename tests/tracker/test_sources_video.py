@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -16,7 +17,7 @@ import pytest
 from models.errors import FewmarkError
 from tracker.sources import VideoFile, open_source
 
-VIDEOS = Path(__file__).parents[3] / "shared/data/videos"
+VIDEOS = Path(os.environ.get("FEWMARK_SHARED") or Path(__file__).parents[3] / "shared") / "data/videos"
 needs_videos = pytest.mark.skipif(not VIDEOS.is_dir(), reason="the real videos (../shared/data) are not here")
 
 

@@ -29,6 +29,7 @@ class EagerBackend:
         """
         self._device = torch.device(device or best_device())
         self._config = model.network.config
+        self.crop_size = self._config.input_size
         try:
             self._network = fold_batch_norm(model.network).to(self._device)
         except (RuntimeError, AssertionError) as error:

@@ -59,7 +59,7 @@ class OtherLoad:
 
     def percent(self) -> float:
         """Since the construction or the last call, 0..100 of all cores; figures taken meanwhile are worse for it."""
-        busy = psutil.cpu_percent()
+        busy: float = psutil.cpu_percent()
         wall_s, own_s = time.perf_counter(), time.process_time()
         own = 100 * (own_s - self._own_s) / (max(wall_s - self._wall_s, 1e-9) * (psutil.cpu_count() or 1))
         self._wall_s, self._own_s = wall_s, own_s
