@@ -50,7 +50,7 @@ def _normalised(name: str) -> str:
 
 
 def _requirements(metadata: Message, *, extras: bool = False) -> list[str]:
-    """Names of what every installation needs, with ``extras`` also of what users may add; the developers' are left out."""
+    """Names of what every installation needs, with ``extras`` also of what users may add; never the dev extra."""
     left_out = "extra == 'dev'" if extras else "extra =="
     lines = [line for line in metadata.get_all("Requires-Dist", []) if left_out not in line.replace('"', "'")]
     return [_normalised(re.split(r"[^\w.-]", line)[0]) for line in lines]
