@@ -149,7 +149,7 @@ def test_faces_without_heatmap_or_reconstruction_are_left_out() -> None:
     ("centre", "half_width"), [((10, 10), 5), ((-4000, 50), 30), ((1e9, -1e9), 40), ((20, 20), 0.0), ((100, 100), 5000)]
 )
 def test_nothing_is_out_of_bounds(size: tuple[int, int], centre: tuple[float, float], half_width: float) -> None:
-    render(on_grey(*size, make_face(0, centre, half_width)), list(OVERLAYS), CONTEXT)
+    assert render(on_grey(*size, make_face(0, centre, half_width)), list(OVERLAYS), CONTEXT).shape == (*size, 3)
 
 
 def test_values_that_are_not_finite_are_left_out() -> None:
