@@ -20,7 +20,7 @@ from models.errors import FewmarkError
 from models.registry import open_model
 from tracker.association import FaceAssociator, unmatched_detections
 from tracker.backends import Choice, Prediction, choose_backend
-from tracker.config import TrackerConfig
+from tracker.config import DetectionConfig, TrackerConfig
 from tracker.crop import (
     bounding_box,
     box_around_points,
@@ -240,6 +240,17 @@ class _Request:
     thorough: bool = False
 
 
+def open_detector(
+    config: DetectionConfig, *, model_dir: Path | None = None, report: Callable[[str], None] | None = None
+) -> FaceDetector:
+    """The detector that the config names; arguments and errors as for ``open_tracker``."""
+    if config.detector not in DETECTORS:
+        raise FewmarkError(f"detector {config.detector!r} is unknown; choose one of {', '.join(DETECTORS)}")
+    return DETECTORS[config.detector](
+        min_score=config.min_score, tiles=config.tiles, model_dir=model_dir, report=report
+    )
+
+
 def open_tracker(
     config: TrackerConfig | None = None,
     *,
@@ -256,10 +267,6 @@ def open_tracker(
         FewmarkError: one of them can't be had.
     """
     config = config or TrackerConfig()
-    if config.detection.detector not in DETECTORS:
-        raise FewmarkError(f"detector {config.detection.detector!r} is unknown; choose one of {', '.join(DETECTORS)}")
     model = open_model(config.model)
-    detector = DETECTORS[config.detection.detector](
-        min_score=config.detection.min_score, tiles=config.detection.tiles, model_dir=model_dir, report=report
-    )
+    detector = open_detector(config.detection, model_dir=model_dir, report=report)
     return FaceTracker(model, choose_backend(config.backend, model), detector, config)

@@ -24,9 +24,8 @@ from tracker.association import overlaps
 from tracker.backends import Backend, Prediction, choose_backend
 from tracker.config import TrackerConfig
 from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, transform_points
-from tracker.detectors import DETECTORS
 from tracker.mirroring import predict_both_ways
-from tracker.pipeline import FaceTracker
+from tracker.pipeline import FaceTracker, open_detector
 from tracker.types import FloatArray, Frame
 from training.datasets import DATASETS, DatasetReport, FaceSample
 from training.datasets.w300 import TEST_SUBSETS, TRAIN_SUBSETS, read_w300, split_validation
@@ -107,7 +106,7 @@ def evaluate_model(
         points, confidence, failed = _on_true_crops(model, runner.backend, samples, flip)
     else:
         config = TrackerConfig(model=model.name)
-        detector = DETECTORS[config.detection.detector](model_dir=model_dir, report=report)
+        detector = open_detector(config.detection, model_dir=model_dir, report=report)
         with FaceTracker(model, runner, detector, config) as tracker:
             points, confidence, failed = _through_the_pipeline(tracker, samples)
     keep = [i for i in range(len(samples)) if i not in failed]

@@ -12,8 +12,7 @@ from tracker.batch import OutputChoice
 from tracker.bench.end_to_end import EndToEnd, Run, output_kinds, run_once, summarise
 from tracker.bench.stages import StageBench, StageSamples, StageTime
 from tracker.config import TrackerConfig
-from tracker.detectors import DETECTORS
-from tracker.pipeline import open_tracker
+from tracker.pipeline import open_detector, open_tracker
 from tracker.sources.video_file import VideoFile
 from tracker.types import SourceInfo
 
@@ -79,10 +78,7 @@ def measure(
     samples = StageSamples()
     runs: dict[OutputChoice, list[Run]] = {choice: [] for choice in _CHOICES}
     with open_tracker(config, model_dir=model_dir, report=report) as tracker:
-        detector = DETECTORS[config.detection.detector](
-            min_score=config.detection.min_score, tiles=config.detection.tiles, model_dir=model_dir, report=report
-        )
-        with closing(detector):
+        with closing(open_detector(config.detection, model_dir=model_dir, report=report)) as detector:
             bench = StageBench(tracker, detector, video, info)
             for choice in _CHOICES:
                 run_once(tracker, video, choice, warm_up, partial(on_frame, "warm-up"))
