@@ -5,12 +5,15 @@ block replaced by 4x4 deconvolution layers) as decoder [...] The encoded feature
 form has one more layer at each end. Module names are those of the published checkpoints, so that their mapping is a
 change of prefix (``models/import_3fabrec.py``).
 
-Legend: B batch, S input side (128 or 256), Z length of the latent code.
+``width`` multiplies every channel count: 1 is the paper's network, 0.5 costs a quarter of it.
+
+Legend: B batch, S input side (128 or 256), Z length of the latent code, w width.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -29,14 +32,28 @@ def check_input_size(input_size: int) -> None:
         raise FewmarkError(f"input size {input_size} px is not supported; choose one of {INPUT_SIZES}")
 
 
+def scaled(channels: int, width: float) -> int:
+    """A channel count of the paper times the width, as a multiple of 8."""
+    return max(8, round(channels * width / 8) * 8)
+
+
+@dataclass(frozen=True, slots=True)
+class AutoencoderConfig:
+    """The shape of an autoencoder."""
+
+    input_size: int = 256  # S, px: 128 or 256
+    z_dim: int = 99
+    width: float = 1.0
+
+
 class EncoderFeatures(NamedTuple):
     """The encoder's output and the maps that skip connections start from."""
 
     z: Tensor  # (B, Z)
-    side_64: Tensor  # (B, 64, 64, 64)
-    side_32: Tensor  # (B, 64, 32, 32)
-    side_16: Tensor  # (B, 128, 16, 16)
-    side_8: Tensor  # (B, 256, 8, 8)
+    side_64: Tensor  # (B, 64w, 64, 64)
+    side_32: Tensor  # (B, 64w, 32, 32)
+    side_16: Tensor  # (B, 128w, 16, 16)
+    side_8: Tensor  # (B, 256w, 8, 8)
 
 
 class ResidualBlock(nn.Module):
@@ -102,21 +119,22 @@ class Encoder(nn.Module):
     Input (B, 3, S, S) RGB in 0..1 less ``CHANNEL_MEAN``; output (B, Z).
     """
 
-    def __init__(self, input_size: int = 256, z_dim: int = 99) -> None:
+    def __init__(self, input_size: int = 256, z_dim: int = 99, width: float = 1.0) -> None:
         check_input_size(input_size)
         super().__init__()
         self.input_size = input_size
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        c64, c128, c256, c512 = (scaled(c, width) for c in (64, 128, 256, 512))
+        self.conv1 = nn.Conv2d(3, c64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(c64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         if input_size == 256:
-            self.layer0 = nn.Sequential(ResidualBlock(64, 64), ResidualBlock(64, 64))
-        self.layer1 = nn.Sequential(ResidualBlock(64, 64, 2 if input_size == 256 else 1), ResidualBlock(64, 64))
-        self.layer2 = nn.Sequential(ResidualBlock(64, 128, 2), ResidualBlock(128, 128))
-        self.layer3 = nn.Sequential(ResidualBlock(128, 256, 2), ResidualBlock(256, 256))
-        self.layer4 = nn.Sequential(ResidualBlock(256, 512, 2), ResidualBlock(512, 512))
-        self.fc = nn.Linear(512, z_dim)
+            self.layer0 = nn.Sequential(ResidualBlock(c64, c64), ResidualBlock(c64, c64))
+        self.layer1 = nn.Sequential(ResidualBlock(c64, c64, 2 if input_size == 256 else 1), ResidualBlock(c64, c64))
+        self.layer2 = nn.Sequential(ResidualBlock(c64, c128, 2), ResidualBlock(c128, c128))
+        self.layer3 = nn.Sequential(ResidualBlock(c128, c256, 2), ResidualBlock(c256, c256))
+        self.layer4 = nn.Sequential(ResidualBlock(c256, c512, 2), ResidualBlock(c512, c512))
+        self.fc = nn.Linear(c512, z_dim)
         initialise(self)
 
     def features(self, x: Tensor) -> EncoderFeatures:
@@ -137,25 +155,26 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latent code (B, Z) to image (B, 3, S, S), RGB in about -0.5..0.6: tanh before the channel mean is added back."""
 
-    def __init__(self, output_size: int = 256, z_dim: int = 99) -> None:
+    def __init__(self, output_size: int = 256, z_dim: int = 99, width: float = 1.0) -> None:
         check_input_size(output_size)
         super().__init__()
         self.output_size = output_size
-        self.fc = nn.Linear(z_dim, 512)
-        self.conv1 = nn.ConvTranspose2d(512, 512, 4, bias=False)  # 1x1 -> 4x4
-        self.bn1 = nn.BatchNorm2d(512)
+        c64, c128, c256, c512 = (scaled(c, width) for c in (64, 128, 256, 512))
+        self.fc = nn.Linear(z_dim, c512)
+        self.conv1 = nn.ConvTranspose2d(c512, c512, 4, bias=False)  # 1x1 -> 4x4
+        self.bn1 = nn.BatchNorm2d(c512)
         self.relu = nn.ReLU(inplace=True)
-        self.layer1 = nn.Sequential(InvertedResidualBlock(512, 256))  # -> 8x8
-        self.layer2 = nn.Sequential(InvertedResidualBlock(256, 128))  # -> 16x16
-        self.layer3 = nn.Sequential(InvertedResidualBlock(128, 64))  # -> 32x32
-        self.layer4 = nn.Sequential(InvertedResidualBlock(64, 64))  # -> 64x64
+        self.layer1 = nn.Sequential(InvertedResidualBlock(c512, c256))  # -> 8x8
+        self.layer2 = nn.Sequential(InvertedResidualBlock(c256, c128))  # -> 16x16
+        self.layer3 = nn.Sequential(InvertedResidualBlock(c128, c64))  # -> 32x32
+        self.layer4 = nn.Sequential(InvertedResidualBlock(c64, c64))  # -> 64x64
         if output_size == 256:
-            self.layer5 = nn.Sequential(InvertedResidualBlock(64, 64))  # -> 128x128
-        self.lin = nn.ConvTranspose2d(64, 3, 4, stride=2, padding=1, bias=False)
+            self.layer5 = nn.Sequential(InvertedResidualBlock(c64, c64))  # -> 128x128
+        self.lin = nn.ConvTranspose2d(c64, 3, 4, stride=2, padding=1, bias=False)
         initialise(self)
 
     def stem(self, z: Tensor) -> Tensor:
-        """(B, Z) to (B, 512, 4, 4): what comes before the first layer."""
+        """(B, Z) to (B, 512w, 4, 4): what comes before the first layer."""
         x = self.fc(z).unsqueeze(-1).unsqueeze(-1)
         out: Tensor = self.relu(self.bn1(self.conv1(x)))
         return out
@@ -165,3 +184,61 @@ class Decoder(nn.Module):
         if self.output_size == 256:
             x = self.layer5(x)
         return torch.tanh(self.lin(x))
+
+
+class Guide(NamedTuple):
+    """Codes that a decoder may be given while its encoder still learns."""
+
+    codes: Tensor  # (B, Z)
+    given: Tensor  # (B,) bool: decode these instead of the encoder's
+    share: float  # how large a part of the batch they are meant to be, 0..1
+
+
+class Autoencoder(nn.Module):
+    """Encoder and decoder together: what stage 1 of 3FabRec trains (section 3.2)."""
+
+    channel_mean: Tensor
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config.input_size, config.z_dim, config.width)
+        self.decoder = Decoder(config.input_size, config.z_dim, config.width)
+        self.register_buffer("channel_mean", torch.tensor(CHANNEL_MEAN).view(1, 3, 1, 1), persistent=False)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """(B, 3, S, S) RGB in 0..1 to the latent code (B, Z)."""
+        z: Tensor = self.encoder(images - self.channel_mean)
+        return z
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latent code (B, Z) to image (B, 3, S, S), RGB in about 0..1; not clamped, for the sake of gradients."""
+        image: Tensor = self.decoder(z)
+        return image + self.channel_mean
+
+    def forward(self, images: Tensor, guide: Guide | None = None) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) RGB in 0..1 to its reconstruction, the same shape, and its latent code (B, Z).
+
+        Args:
+            guide: codes to decode in place of the encoder's; for training only.
+        """
+        z = self.encode(images)
+        if guide is None:
+            return self.decode(z), z
+        return self.decode(torch.where(guide.given[:, None], guide.codes, z)), z
+
+
+def grow(small: Autoencoder) -> Autoencoder:
+    """The 256 px form that starts with the weights of a trained 128 px form (3FabRec, section 4.2.1).
+
+    The encoder's ``layer0`` and the decoder's ``layer5`` are new; all other tensors are copied.
+
+    Raises:
+        FewmarkError: it is no 128 px form.
+    """
+    config = small.config
+    if config.input_size != 128:
+        raise FewmarkError(f"only a 128 px autoencoder can grow; this one has {config.input_size} px")
+    grown = Autoencoder(AutoencoderConfig(256, config.z_dim, config.width))
+    grown.load_state_dict(small.state_dict(), strict=False)
+    return grown

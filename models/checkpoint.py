@@ -12,10 +12,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
+from models.calibration import ConfidenceCalibration, calibration_from_dict
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
@@ -36,6 +40,19 @@ class FaceModel:
     crop_rule: CropRule
     reconstructs: bool = False  # the decoder was trained to reconstruct images; else its RGB output is noise
     provenance: dict[str, Any] = field(default_factory=dict)  # plain JSON: data, recipe, metrics, versions
+    calibration: ConfidenceCalibration | None = None  # None: confidences stay as decoding gives them
+
+    @property
+    def confidence_meaning(self) -> str:
+        """What the tracker's confidences are, for headers and legends."""
+        if self.calibration is not None:
+            return self.calibration.meaning
+        raw = "probability mass around" if self.network.config.heatmap_kind == "logits" else "height of"
+        return f"not calibrated: {raw} the heatmap's peak"
+
+    def calibrated(self, confidence: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Raw confidences (..., K) as they are published: through the calibration, if there is one."""
+        return confidence if self.calibration is None else self.calibration.apply(confidence)
 
 
 def save_model(path: Path, model: FaceModel, *, half: bool = False) -> None:
@@ -54,15 +71,9 @@ def save_model(path: Path, model: FaceModel, *, half: bool = False) -> None:
         "reconstructs": model.reconstructs,
         "provenance": model.provenance,
     }
-    tensors = {
-        key: (value.half() if half and value.is_floating_point() else value).detach().cpu().contiguous()
-        for key, value in model.network.state_dict().items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    # Not save_file: it makes files that nobody but their owner may read, whatever the umask says.
-    partial.write_bytes(save(tensors, metadata={_HEADER_KEY: json.dumps(header)}))
-    partial.replace(path)
+    if model.calibration is not None:
+        header["calibration"] = model.calibration.to_dict()
+    write_safetensors(path, model.network.state_dict(), header, half=half)
 
 
 def load_model(path: Path) -> FaceModel:
@@ -71,32 +82,64 @@ def load_model(path: Path) -> FaceModel:
     Raises:
         FewmarkError: the file is missing, damaged, no model of ours, or of a newer format.
     """
+    header, tensors = read_safetensors(path, "model file")
+    if header.get("format") != FORMAT:
+        raise FewmarkError(f"{path}: holds {header.get('format', 'something else')}, not a model")
+    if header.get("version", 0) > FORMAT_VERSION:
+        raise FewmarkError(f"{path}: format version {header['version']} is newer than this program; update Fewmark")
+    try:
+        network = FaceNetwork(FaceNetworkConfig(**header["network"]))
+        network.load_state_dict(tensors)
+        scheme, calibration = scheme_from_dict(header["scheme"]), header.get("calibration")
+        if calibration is not None and len(calibration["curve_of_landmark"]) != scheme.num_points:
+            raise FewmarkError(f"{path}: calibrated for another number of landmarks; calibrate the model again")
+        return FaceModel(
+            name=header["name"],
+            network=network.eval(),
+            scheme=scheme,
+            crop_rule=CropRule(**header["crop_rule"]),
+            reconstructs=bool(header["reconstructs"]),
+            provenance=header.get("provenance", {}),
+            calibration=None if calibration is None else calibration_from_dict(calibration),
+        )
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise FewmarkError(f"{path}: its header and its weights don't fit together ({error})") from error
+
+
+def write_safetensors(path: Path, state: dict[str, Tensor], header: dict[str, Any], *, half: bool) -> None:
+    """Writes tensors and a JSON header into one file, whole or not at all."""
+    tensors = {
+        key: (value.half() if half and value.is_floating_point() else value).detach().cpu().contiguous()
+        for key, value in state.items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    # Not save_file: it makes files that nobody but their owner may read, whatever the umask says.
+    partial.write_bytes(save(tensors, metadata={_HEADER_KEY: json.dumps(header)}))
+    partial.replace(path)
+
+
+def read_safetensors(path: Path, what: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The JSON header and the tensors, as float32, of a file that ``write_safetensors`` wrote.
+
+    Args:
+        what: what the file should be, for the error message.
+
+    Raises:
+        FewmarkError: the file is missing, damaged, or none of ours.
+    """
     if not path.is_file():
-        raise FewmarkError(f"{path}: no such model file; `fewmark models` lists those that are shipped")
+        raise FewmarkError(f"{path}: no such {what}; check the path")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if _HEADER_KEY not in metadata:
                 raise FewmarkError(f"{path}: a safetensors file, but not a Fewmark model (no header of ours)")
-            header = json.loads(metadata[_HEADER_KEY])
+            header: dict[str, Any] = json.loads(metadata[_HEADER_KEY])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no dict: keys() is its API)
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise FewmarkError(f"{path}: not a readable model file ({error}); obtain it again") from error
-    if header.get("version", 0) > FORMAT_VERSION:
-        raise FewmarkError(f"{path}: format version {header['version']} is newer than this program; update Fewmark")
-    try:
-        network = FaceNetwork(FaceNetworkConfig(**header["network"]))
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-        return FaceModel(
-            name=header["name"],
-            network=network.eval(),
-            scheme=scheme_from_dict(header["scheme"]),
-            crop_rule=CropRule(**header["crop_rule"]),
-            reconstructs=bool(header["reconstructs"]),
-            provenance=header.get("provenance", {}),
-        )
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise FewmarkError(f"{path}: its header and its weights don't fit together ({error})") from error
+    return header, {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
 
 
 def count_parameters(module: torch.nn.Module) -> int:

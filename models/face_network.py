@@ -23,7 +23,9 @@ class FaceNetworkConfig:
     input_size: int = 256  # S, px: 128 or 256
     heatmap_size: int = 128  # h, px: 64 or 128
     z_dim: int = 99
+    width: float = 1.0  # multiplies the channel counts of the papers
     skip_connections: bool = False  # SCAF's
+    num_itls: int = 4  # 1 to 4
     heatmap_kind: HeatmapKind = "logits"  # what the heatmap loss made of the maps
 
 
@@ -38,9 +40,15 @@ class FaceNetwork(nn.Module):
     def __init__(self, config: FaceNetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config.input_size, config.z_dim)
-        self.decoder = Decoder(config.input_size, config.z_dim)
-        self.head = LandmarkHead(config.num_landmarks, config.heatmap_size, skip_connections=config.skip_connections)
+        self.encoder = Encoder(config.input_size, config.z_dim, config.width)
+        self.decoder = Decoder(config.input_size, config.z_dim, config.width)
+        self.head = LandmarkHead(
+            config.num_landmarks,
+            config.heatmap_size,
+            skip_connections=config.skip_connections,
+            num_itls=config.num_itls,
+            width=config.width,
+        )
         # The network owns its normalisation, so that no caller can get it wrong.
         self.register_buffer("channel_mean", torch.tensor(CHANNEL_MEAN).view(1, 3, 1, 1), persistent=False)
 
@@ -56,6 +64,14 @@ class FaceNetwork(nn.Module):
         features = self.encoder.features(images - self.channel_mean)
         out: Tensor = self.head(self.decoder, features)
         return out
+
+    def heatmaps_and_reconstruction(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``forward`` returns, and the reconstruction (B, 3, S, S) in about 0..1, from one pass of the encoder.
+
+        For training: the reconstruction is not clamped, for the sake of gradients.
+        """
+        features = self.encoder.features(images - self.channel_mean)
+        return self.head(self.decoder, features), self.decoder(features.z) + self.channel_mean
 
     def locate(self, images: Tensor) -> DecodedHeatmaps:
         """Points in crop pixels (B, K, 2) and confidences (B, K), from (B, 3, S, S) RGB in 0..1."""

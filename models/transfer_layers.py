@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.autoencoder import Decoder, EncoderFeatures, initialise
+from models.autoencoder import Decoder, EncoderFeatures, initialise, scaled
 from models.errors import FewmarkError
 from models.skip_connections import BottleneckBlock
 
-ITL_CHANNELS = (256, 128, 64, 64)  # after decoder layers 1 to 4
+ITL_CHANNELS = (256, 128, 64, 64)  # after decoder layers 1 to 4, at width 1
 HEATMAP_SIZES = (64, 128)
 
 
@@ -22,19 +22,36 @@ class LandmarkHead(nn.Module):
 
     With h = 128 the last layer is the published 4x4 transposed convolution. With h = 64 it is a 3x3 convolution that
     keeps the side of decoder layer 4: the form for 128 px crops, where a finer map costs more than it gains.
+
+    Args:
+        num_itls: 4 in the paper; with fewer, the first layers have none (3FabRec, table 7).
     """
 
-    def __init__(self, num_landmarks: int, heatmap_size: int = 128, *, skip_connections: bool = False) -> None:
+    def __init__(
+        self,
+        num_landmarks: int,
+        heatmap_size: int = 128,
+        *,
+        skip_connections: bool = False,
+        num_itls: int = 4,
+        width: float = 1.0,
+    ) -> None:
+        if not 1 <= num_itls <= len(ITL_CHANNELS):
+            raise FewmarkError(f"{num_itls} ITLs are not possible; choose 1 to {len(ITL_CHANNELS)}")
         if heatmap_size not in HEATMAP_SIZES:
             raise FewmarkError(f"heatmap size {heatmap_size} is not supported; choose one of {HEATMAP_SIZES}")
         super().__init__()
-        self.t1, self.t2, self.t3, self.t4 = (nn.Conv2d(c, c, 3, padding=1, bias=False) for c in ITL_CHANNELS)
+        channels = tuple(scaled(c, width) for c in ITL_CHANNELS)
+        self.t1, self.t2, self.t3, self.t4 = (
+            nn.Conv2d(c, c, 3, padding=1, bias=False) if i >= len(channels) - num_itls else nn.Identity()
+            for i, c in enumerate(channels)
+        )
         self.lin: nn.Module
         if heatmap_size == 128:
-            self.lin = nn.ConvTranspose2d(64, num_landmarks, 4, stride=2, padding=1, bias=False)
+            self.lin = nn.ConvTranspose2d(channels[-1], num_landmarks, 4, stride=2, padding=1, bias=False)
         else:
-            self.lin = nn.Conv2d(64, num_landmarks, 3, padding=1, bias=False)
-        self.skips = nn.ModuleList(BottleneckBlock(c) for c in ITL_CHANNELS) if skip_connections else None
+            self.lin = nn.Conv2d(channels[-1], num_landmarks, 3, padding=1, bias=False)
+        self.skips = nn.ModuleList(BottleneckBlock(c) for c in channels) if skip_connections else None
         initialise(self)
         # Small logits at the start: a nearly uniform softmax, whose loss is finite and whose gradient is well scaled.
         nn.init.normal_(self.lin.weight, std=1e-3)

@@ -1,4 +1,4 @@
-"""Landmark schemes: which points a model knows, how they are joined, mirrored and normalised.
+"""LandmarkScheme: which points a model knows, how they are joined, mirrored and normalised.
 
 A scheme is data. The tracker, the overlays, the augmentation and the evaluation take what they need from it, so that a
 set of one's own needs no code: ``LandmarkScheme`` is built from a JSON object as well (``scheme_from_dict``).
@@ -6,6 +6,7 @@ set of one's own needs no code: ``LandmarkScheme`` is built from a JSON object a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,72 +90,45 @@ def scheme_from_dict(data: dict[str, Any]) -> LandmarkScheme:
         raise FewmarkError(f"landmark scheme {data.get('name', '?')}: not readable ({error!r})") from error
 
 
-def _chain(first: int, last: int, *, closed: bool = False) -> tuple[tuple[int, int], ...]:
+def mirror_pairs_by_name(point_names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Pairs of points whose names differ in ``left`` and ``right`` alone, such as ``left_eye`` and ``right_eye``.
+
+    Every ``left`` of a name becomes ``right`` and the other way round: ``left_eye_left_corner`` is the partner of
+    ``right_eye_right_corner``. Capitals may be used: ``LeftEyeLeftCorner``.
+    """
+    index = {name: i for i, name in enumerate(point_names)}
+    other = {"left": "right", "Left": "Right", "LEFT": "RIGHT"}
+    other |= {right: left for left, right in other.items()}
+    pairs = []
+    for name, i in index.items():
+        partner = index.get(re.sub("|".join(other), lambda side: other[side.group()], name), i)
+        if i < partner:
+            pairs.append((i, partner))
+    return tuple(pairs)
+
+
+def scheme_from_names(name: str, point_names: Sequence[str], source: str = "") -> LandmarkScheme:
+    """A scheme of one's own, with what its point names tell: mirror pairs, and the eyes by which crops are levelled.
+
+    Raises:
+        FewmarkError: a name comes up twice, or there is none.
+    """
+    eyes: dict[str, list[int]] = {"left": [], "right": []}
+    for i, point_name in enumerate(point_names):
+        side = re.search("left|right", point_name.lower())
+        if side and re.search(r"eye(?!_?-? ?(brow|lash|lid))|pupil", point_name.lower()):
+            eyes[side.group()].append(i)
+    level = (tuple(eyes["left"]), tuple(eyes["right"])) if eyes["left"] and eyes["right"] else None
+    pairs = mirror_pairs_by_name(point_names)
+    return LandmarkScheme(name, tuple(point_names), mirror_pairs=pairs, level_points=level, source=source)
+
+
+def chain(first: int, last: int, *, closed: bool = False) -> tuple[tuple[int, int], ...]:
+    """The edges of a contour through the points ``first`` to ``last`` in order."""
     lines = tuple((i, i + 1) for i in range(first, last))
     return (*lines, (last, first)) if closed else lines
 
 
-def _numbered(prefix: str, count: int) -> tuple[str, ...]:
+def numbered(prefix: str, count: int) -> tuple[str, ...]:
+    """``prefix_0`` to ``prefix_<count - 1>``."""
     return tuple(f"{prefix}_{i}" for i in range(count))
-
-
-# "left" and "right" in the names are the image's, for an upright face that looks at the camera.
-IBUG_68 = LandmarkScheme(
-    name="300w-68",
-    point_names=(
-        *_numbered("jaw", 17),
-        *_numbered("left_brow", 5),
-        *_numbered("right_brow", 5),
-        *_numbered("nose_bridge", 4),
-        *_numbered("nose_base", 5),
-        *_numbered("left_eye", 6),
-        *_numbered("right_eye", 6),
-        *_numbered("outer_lip", 12),
-        *_numbered("inner_lip", 8),
-    ),
-    edges=(
-        *_chain(0, 16),
-        *_chain(17, 21),
-        *_chain(22, 26),
-        *_chain(27, 30),
-        *_chain(31, 35),
-        *_chain(36, 41, closed=True),
-        *_chain(42, 47, closed=True),
-        *_chain(48, 59, closed=True),
-        *_chain(60, 67, closed=True),
-    ),
-    mirror_pairs=(
-        *((i, 16 - i) for i in range(8)),
-        *((17 + i, 26 - i) for i in range(5)),
-        (31, 35),
-        (32, 34),
-        *((36 + i, 45 - i) for i in range(4)),
-        (40, 47),
-        (41, 46),
-        (48, 54),
-        (49, 53),
-        (50, 52),
-        (59, 55),
-        (58, 56),
-        (60, 64),
-        (61, 63),
-        (67, 65),
-    ),
-    normaliser=(36, 45),
-    level_points=((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47)),
-    source="Sagonas et al., 300 Faces in-the-Wild Challenge, ICCV-W 2013 (iBUG 68-point mark-up)",
-)
-
-SCHEMES: dict[str, LandmarkScheme] = {IBUG_68.name: IBUG_68}
-
-
-def get_scheme(name: str) -> LandmarkScheme:
-    """A built-in scheme by name.
-
-    Raises:
-        FewmarkError: there is none of that name.
-    """
-    try:
-        return SCHEMES[name]
-    except KeyError:
-        raise FewmarkError(f"landmark scheme {name!r} is unknown; built in: {', '.join(SCHEMES)}") from None
