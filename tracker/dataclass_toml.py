@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import tomllib
 import types
 import typing
@@ -34,7 +35,9 @@ def from_mapping(cls: type[T], data: dict[str, Any], where: str) -> T:
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = get_type_hints(cls)
     if unknown := sorted(set(data) - set(fields)):
-        raise FewmarkError(f"{where}: unknown key {unknown[0]!r}; known here: {', '.join(fields)}")
+        near = difflib.get_close_matches(unknown[0], fields, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(fields)}"
+        raise FewmarkError(f"{where}: unknown key {unknown[0]!r}; {hint}")
     values = {name: _convert(hints[name], value, f"{where}: {name}") for name, value in data.items()}
     missing = [
         name

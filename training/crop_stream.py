@@ -1,44 +1,196 @@
-"""Labelled faces as a stream of augmented crops that the seed alone determines."""
+"""Labelled faces in RAM, and the stream of augmented crops that the seed alone determines.
+
+Legend: N faces, B batch, K landmarks, C side of a stored crop, S side of a crop.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
 
-from training.augmentation import AugmentationConfig, augmented_crop
-from training.config import LandmarkRecipe
+from models.crop_rule import CropRule
+from models.errors import FewmarkError
+from models.landmark_schemes import LandmarkScheme
+from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, invert, transform_points
+from training.augmentation import AugmentationConfig
+from training.batch_augmentation import Share, change_appearance, random_crops, stored_size
 from training.datasets import FaceSample
+from training.seeding import generator_for
 
-Batch = tuple[Tensor, Tensor, Tensor]  # images (B, 3, S, S) uint8, points (B, K, 2) crop px, visible (B, K) float
+
+CPU = torch.device("cpu")
 
 
-class AugmentedCrops(Dataset[Batch]):
-    """Item i is sample i modulo n, augmented by a generator that i seeds: any worker makes the same item."""
+class Batch(NamedTuple):
+    """What a training step learns from."""
 
-    def __init__(self, samples: list[FaceSample], recipe: LandmarkRecipe, augmentation: AugmentationConfig) -> None:
-        self.samples, self.recipe, self.augmentation = samples, recipe, augmentation
+    images: Tensor  # (B, 3, S, S) float32, 0..1
+    points: Tensor  # (B, K, 2) float32, crop pixels
+    visible: Tensor  # (B, K) float32: 1 where the landmark is labelled
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledCrops:
+    """Faces cut once, with room around the crop for augmentation; ``load_crops`` makes them."""
+
+    images: Tensor  # (N, 3, C, C) uint8 RGB
+    points: Tensor  # (N, K, 2) float32, pixels of the stored crop
+    visible: Tensor  # (N, K) float32, 1 or 0
+    scheme: LandmarkScheme
+    size: int  # S: the exact crop is the central S x S square
+    rule: CropRule
+    skipped: tuple[str, ...] = ()  # "file: reason" of images that can't be read
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.images)
 
-    def __getitem__(self, item: int) -> Batch:
-        sample = self.samples[item % len(self.samples)]
-        rng = np.random.default_rng((self.recipe.seed, item))
-        size = self.recipe.network.input_size
-        crop, points, mirrored = augmented_crop(
-            sample.load_image(), sample.points, sample.scheme, size, self.recipe.crop, self.augmentation, rng
+    def augmented(
+        self,
+        chosen: Tensor,
+        config: AugmentationConfig,
+        generator: torch.Generator,
+        share: Share = Share(),
+        device: torch.device = CPU,
+    ) -> Batch:
+        """A batch of randomly changed crops.
+
+        Args:
+            chosen: (B,) int64, numbers of the faces.
+            generator: on the CPU.
+            share: which images of the whole batch these are.
+            device: where the batch is made; what travels there is uint8.
+        """
+        stored, points, visible = (
+            x[chosen].to(device, non_blocking=True) for x in (self.images, self.points, self.visible)
         )
-        visible = sample.visible[list(sample.scheme.mirror_permutation)] if mirrored else sample.visible
-        image = torch.from_numpy(crop).permute(2, 0, 1)
-        return image, torch.from_numpy(points), torch.from_numpy(visible.astype(np.float32))
+        mirror = torch.tensor(self.scheme.mirror_permutation, device=device)
+        crops = random_crops(stored, self.size, config, generator, points, mirror, self.rule, share)
+        assert crops.points is not None
+        visible = torch.where(crops.mirrored[:, None], visible[:, mirror], visible)
+        return Batch(change_appearance(crops.images, config, generator, share), crops.points, visible)
+
+    def exact(self, batch_size: int) -> Iterator[Batch]:
+        """All faces in their order, as the tracker would cut them."""
+        first = (self.images.shape[-1] - self.size) // 2
+        centre = slice(first, first + self.size)
+        for start in range(0, len(self), batch_size):
+            part = slice(start, start + batch_size)
+            images = self.images[part, :, centre, centre].float().div_(255)
+            yield Batch(images, self.points[part] - first, self.visible[part])
 
 
-class ShuffledStream(Sampler[int]):
-    """Item numbers from ``start`` to ``stop``: every epoch a permutation of its own, drawn from the seed."""
+def load_crops(
+    samples: Sequence[FaceSample], size: int, rule: CropRule, room_for: AugmentationConfig = AugmentationConfig()
+) -> LabelledCrops:
+    """Decodes each photo once and keeps the face, cut by the crop rule around its points.
+
+    Args:
+        samples: of one landmark scheme.
+        size: S, px.
+        room_for: the augmentation that the stored crops leave room for; the default leaves none.
+
+    Raises:
+        FewmarkError: no image can be read, or the faces don't fit into the memory.
+    """
+    if not samples:
+        raise FewmarkError("no labelled faces to load")
+    scheme = samples[0].scheme
+    side = stored_size(size, room_for, rule)
+    wide = dataclasses.replace(rule, margin=rule.margin * side / size)
+    try:
+        images = torch.empty((len(samples), 3, side, side), dtype=torch.uint8)
+    except RuntimeError as error:
+        needed = len(samples) * 3 * side**2 / 2**30
+        raise FewmarkError(f"{len(samples)} faces need {needed:.1f} GiB of memory; train on fewer of them") from error
+    points = np.empty((len(samples), scheme.num_points, 2), np.float32)
+    pixels = images.numpy()
+
+    def cut(number: int) -> str | None:
+        sample = samples[number]
+        try:
+            photo = sample.load_image()
+        except FewmarkError as error:
+            return str(error)
+        frame_from_crop = frame_from_crop_matrix(box_around_points(sample.points, scheme), side, wide)
+        pixels[number] = cut_crop(photo, frame_from_crop, side).image.transpose(2, 0, 1)
+        points[number] = transform_points(sample.points, invert(frame_from_crop))
+        return None
+
+    console = Console(stderr=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            numbers = pool.map(cut, range(len(samples)))
+            hidden = not console.is_terminal
+            problems = list(
+                track(numbers, "cutting faces", len(samples), console=console, transient=True, disable=hidden)
+            )
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    skipped = tuple(problem for problem in problems if problem is not None)
+    if len(skipped) == len(samples):
+        raise FewmarkError(f"none of {len(samples)} images can be read; the first: {skipped[0]}")
+    visible = torch.from_numpy(np.stack([sample.visible for sample in samples]).astype(np.float32))
+    crops = LabelledCrops(images, torch.from_numpy(points), visible, scheme, size, rule, skipped)
+    if not skipped:
+        return crops
+    good = torch.tensor([problem is None for problem in problems])
+    return dataclasses.replace(crops, images=images[good], points=crops.points[good], visible=visible[good])
+
+
+class CropStream:
+    """The batches of a training run: every step's is determined by the seed and its number alone.
+
+    A run can thus be entered at any step, and processes that each take their share see together what a single one
+    would see. Every epoch shows every face once, in an order of its own.
+    """
+
+    def __init__(
+        self,
+        crops: LabelledCrops,
+        augmentation: AugmentationConfig,
+        *,
+        batch_size: int,  # of the whole batch, over all processes
+        seed: int,
+        start_step: int,
+        total_steps: int,
+        rank: int = 0,
+        world_size: int = 1,
+        device: torch.device = CPU,  # where batches are made
+    ) -> None:
+        self.crops, self.augmentation = crops, augmentation
+        self.batch_size, self.seed = batch_size, seed
+        self.start_step, self.total_steps = start_step, total_steps
+        self.share, self.device = Share(rank, world_size), device
+
+    def __len__(self) -> int:
+        return self.total_steps - self.start_step
+
+    def __iter__(self) -> Iterator[Batch]:
+        first, last = self.start_step * self.batch_size, self.total_steps * self.batch_size
+        order = iter(ShuffledStream(len(self.crops), self.seed, first, last))
+        for step in range(self.start_step, self.total_steps):
+            items = torch.tensor([next(order) for _ in range(self.batch_size)])
+            chosen = items[self.share.slice] % len(self.crops)
+            generator = generator_for(self.seed, step)
+            yield self.crops.augmented(chosen, self.augmentation, generator, self.share, self.device)
+
+
+class ShuffledStream:
+    """Item numbers from ``start`` to ``stop``: every epoch a permutation of its own, drawn from the seed.
+
+    Item i is face i modulo the number of faces.
+    """
 
     def __init__(self, num_samples: int, seed: int, start: int, stop: int) -> None:
         self.num_samples, self.seed, self.start, self.stop = num_samples, seed, start, stop

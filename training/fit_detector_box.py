@@ -28,8 +28,8 @@ from tracker.detectors.blazeface import (
     landmark_box,
 )
 from tracker.types import FaceBox, ImageArray
-from training.datasets.base import FaceSample
-from training.datasets.w300 import read_w300, split_validation
+from training.datasets import FaceSample, split_validation
+from training.datasets.w300 import read_w300
 
 FRAME_SIZE = (640, 480)  # px
 FACE_OVER_HEIGHT = (0.15, 0.7)  # the landmarks' extent in units of the frame's height

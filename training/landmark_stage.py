@@ -7,35 +7,35 @@ what the uninterrupted one would have seen.
 from __future__ import annotations
 
 import dataclasses
-import json
 import platform
 import time
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch.utils.data import DataLoader
 
 from models.checkpoint import FaceModel, save_model
 from models.errors import FewmarkError
-from models.face_network import FaceNetwork, FaceNetworkConfig
-from models.heatmaps import HeatmapKind, heatmap_from_crop
-from models.landmark_schemes import LandmarkScheme
-from tracker.dataclass_toml import dump_toml, to_mapping
-from training.augmentation import AugmentationConfig
-from training.config import LandmarkRecipe
-from training.crop_stream import AugmentedCrops, Batch, ShuffledStream
-from training.datasets import DATASETS, FaceSample
-from training.datasets.w300 import split_validation
-from training.losses import build_heatmap_loss
+from models.face_network import FaceNetwork
+from tracker.dataclass_toml import to_mapping
+from training.config import LandmarkRecipe, PhaseConfig
+from training.crop_stream import CropStream, LabelledCrops, load_crops
+from training.datasets import FaceSample, get_dataset, split_validation
+from training.landmark_objective import LandmarkObjective, Targets
+from training.mean_teacher import MeanTeacher
 from training.metrics import failure_rate, nme_per_face, point_errors
 from training.precision import autocast, resolve_precision
-from training.training_state import TrainingState
+from training.processes import Processes, start_processes
+from training.run_log import RunLog, RunningMeans
+from training.starting_point import build_network, keeps_reconstructing
+from training.training_state import TrainingState, learning_rate_factor
 
 LOG_EVERY = 20  # steps
+MIN_STEPS_TO_VALIDATION = 100  # with few labelled faces an epoch is over at once
 
 
 def train_landmarks(
@@ -44,7 +44,7 @@ def train_landmarks(
     out: Path,
     *,
     resume: bool = False,
-    device: str | None = None,
+    processes: Processes | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     report: Callable[[str], None] = print,
 ) -> Path | None:
@@ -54,126 +54,171 @@ def train_landmarks(
     from which ``resume`` goes on.
 
     Args:
+        processes: of several, each takes its share of every batch, and the main one measures and writes.
         should_stop: asked after every step; when it says so a checkpoint is written and the run ends.
 
     Returns:
-        The path of the model file; None if the run was stopped.
+        The path of the model file, in the main process; None in others, and if the run was stopped.
 
     Raises:
         FewmarkError: no data, nothing to resume, or ``out`` holds another run.
     """
-    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    precision = resolve_precision(recipe.precision, target)
-    train, validation = _read_faces(recipe, data_root, report)
-    scheme = train[0].scheme
-    torch.manual_seed(recipe.seed)
-    state = TrainingState(_build_network(recipe, scheme), recipe.optimiser, target, precision)
-    checkpoint = out / "checkpoint.pt"
-    if resume:
-        state.restore(checkpoint)
-    elif checkpoint.exists():
-        raise FewmarkError(f"{out}: holds an unfinished run; pass --resume to go on with it, or another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    dump_toml(recipe, out / "recipe.toml")
+    train, validation = read_faces(recipe, data_root, report)
+    return train_on_faces(recipe, train, validation, out, resume=resume, processes=processes, should_stop=should_stop)
 
-    batch = min(recipe.optimiser.batch_size, len(train))
-    steps_per_epoch = len(train) / batch
-    total_steps = max(1, round(recipe.optimiser.epochs * steps_per_epoch))
-    stream = ShuffledStream(len(train), recipe.seed, state.step * batch, total_steps * batch)
-    crops = AugmentedCrops(train, recipe, recipe.augmentation)
-    loader = DataLoader(crops, batch, sampler=stream, num_workers=recipe.workers)
-    validation_loader = DataLoader(AugmentedCrops(validation, recipe, AugmentationConfig()), batch)
-    loss_function = build_heatmap_loss(
-        recipe.loss.name, sigma=recipe.loss.sigma, coordinate_weight=recipe.loss.coordinate_weight
+
+def train_on_faces(
+    recipe: LandmarkRecipe,
+    train: Sequence[FaceSample],
+    validation: Sequence[FaceSample],
+    out: Path,
+    *,
+    resume: bool = False,
+    processes: Processes | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Path | None:
+    """``train_landmarks`` on faces that are at hand already; without ``validation`` nothing is measured."""
+    processes = processes or start_processes()
+    target = processes.device
+    precision = resolve_precision(recipe.precision, target)
+    scheme = train[0].scheme
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.exists() and not resume:
+        raise FewmarkError(f"{out}: holds an unfinished run; pass --resume to go on with it, or another --out")
+    torch.manual_seed(recipe.seed)
+    state = TrainingState(build_network(recipe, scheme), recipe.optimiser, processes, precision)
+    if resume:
+        state.restore(checkpoint, recipe.phases)
+    teacher = MeanTeacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
+    processes.wait()  # until all have looked for a checkpoint
+    log = RunLog(out, recipe, processes.is_main)
+
+    size = recipe.network.input_size
+    crops = load_crops(train, size, recipe.crop, recipe.augmentation)
+    held_out = load_crops(validation, size, recipe.crop) if validation and processes.is_main else None
+    for line in (*crops.skipped, *(held_out.skipped if held_out else ())):
+        log.say(f"skipped {line}")
+    batch = min(recipe.optimiser.batch_size, len(crops))
+    steps_per_epoch = len(crops) / batch
+    ends = phase_ends(recipe.phases, steps_per_epoch)
+    total_steps = ends[-1]
+    validate_every = max(round(steps_per_epoch), MIN_STEPS_TO_VALIDATION)
+    stream = CropStream(
+        crops,
+        recipe.augmentation,
+        batch_size=batch,
+        seed=recipe.seed,
+        start_step=state.step,
+        total_steps=total_steps,
+        rank=processes.rank,
+        world_size=processes.world_size,
+        device=target,
     )
-    sizes = recipe.network.input_size, recipe.network.heatmap_size
+    objective = LandmarkObjective(recipe)
     saved_at = started = time.monotonic()
-    losses: list[float] = []
+    means = RunningMeans()
     scores: dict[str, float] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with (out / "metrics.jsonl").open("a", encoding="utf-8") as log, Progress(*columns) as progress:
-        task = progress.add_task(recipe.name, total=total_steps, completed=state.step)
-        for images, points, visible in loader:
-            state.network.train()
-            images = images.to(target, non_blocking=True).float().div_(255).contiguous(memory_format=state.layout)
+    with log.progress(recipe.name, total_steps, state.step) as progress:
+        for images, points, visible in stream:
+            number = bisect_right(ends, state.step)
+            phase, begun = recipe.phases[number], ends[number - 1] if number else 0
+            state.enter(number, phase)
+            images = images.contiguous(memory_format=torch.channels_last)
+            labelled = Targets(points, visible)
+            unlabelled = None
+            if teacher is not None and state.step >= recipe.unlabelled.from_step:
+                unlabelled = teacher.batch(state.step, state.averaged, target, processes.rank)
             with autocast(precision, target):
-                heatmaps = state.network(images)
-            loss = loss_function(heatmaps, heatmap_from_crop(points.to(target), *sizes), visible.to(target))
-            rate = state.update(loss, total_steps)
-            losses.append(loss.item())
+                loss = objective(state.shared_network, images, labelled, unlabelled)
+            length = ends[number] - begun
+            factor = learning_rate_factor(state.step - begun, phase.warmup_steps, length, phase.schedule)
+            state.update(loss, factor)
+            means.add({"loss": loss.detach()})
             last = state.step == total_steps
             epoch = state.step / steps_per_epoch
 
             if state.step % LOG_EVERY == 0 or last:
-                images_per_s = len(losses) * batch / (time.monotonic() - started)
-                mean = sum(losses) / len(losses)
-                _log(log, step=state.step, epoch=epoch, loss=mean, images_per_s=images_per_s, lr=rate)
-                description = f"{recipe.name}: loss {mean:.3f}, {images_per_s:.0f} images/s"
-                progress.update(task, completed=state.step, description=description)
-                losses, started = [], time.monotonic()
-            if validation and (state.step % max(1, round(steps_per_epoch)) == 0 or last):
+                images_per_s = means.count * batch / (time.monotonic() - started)
+                mean = processes.mean(means.take()["loss"])
+                log.write(step=state.step, epoch=epoch, loss=mean, images_per_s=images_per_s, lr=factor * phase.head)
+                progress(state.step, f"loss {mean:.3f}, {images_per_s:.0f} images/s")
+                started = time.monotonic()
+            if held_out and (state.step % validate_every == 0 or last):
                 paused = time.monotonic()
-                scores = validate(state.averaged, validation_loader, validation, target)
+                scores = validate(state.averaged, held_out, batch, target)
                 started += time.monotonic() - paused  # images/s is the speed of training alone
-                _log(log, step=state.step, epoch=epoch, **scores)
-                progress.print(f"epoch {epoch:.1f}: validation NME {scores['nme_percent']:.2f} %")
-            stopping = should_stop() and not last
-            if stopping or last or time.monotonic() - saved_at > 60 * recipe.checkpoint_minutes:
+                log.write(step=state.step, epoch=epoch, **scores)
+                log.say(f"epoch {epoch:.1f}: validation NME {scores['nme_percent']:.2f} %")
+            stopping = processes.any(should_stop()) and not last
+            due = time.monotonic() - saved_at > 60 * recipe.checkpoint_minutes
+            if (stopping or last or due) and processes.is_main:
                 state.save(checkpoint)
                 saved_at = time.monotonic()
             if stopping:
-                progress.print(f"stopped at step {state.step} of {total_steps}; go on with --resume")
+                log.say(f"stopped at step {state.step} of {total_steps}; go on with --resume")
                 return None
 
+    processes.wait()
+    if not processes.is_main:
+        return None
     provenance: dict[str, Any] = {
-        "recipe": to_mapping(dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, root=None))),
-        "training_faces": len(train),
-        "validation_faces": len(validation),
+        "recipe": to_mapping(without_paths(recipe)),
+        "training_faces": len(crops),
+        "validation_faces": len(held_out) if held_out else 0,
         "validation": scores,
+        "unlabelled_faces": len(teacher) if teacher else 0,
         "precision": precision,
         "torch": torch.__version__,
         "machine": platform.machine(),
     }
-    model = FaceModel(recipe.name, state.averaged, scheme, recipe.crop, reconstructs=False, provenance=provenance)
+    reconstructs = keeps_reconstructing(recipe)
+    model = FaceModel(recipe.name, state.averaged, scheme, recipe.crop, reconstructs, provenance=provenance)
     path = out / "model.safetensors"
     save_model(path, model, half=True)
     return path
 
 
+def phase_ends(phases: Sequence[PhaseConfig], steps_per_epoch: float) -> list[int]:
+    """The step before which each phase ends; every phase has at least one."""
+    return list(accumulate(max(phase.min_steps, round(phase.epochs * steps_per_epoch), 1) for phase in phases))
+
+
+def without_paths(recipe: LandmarkRecipe) -> LandmarkRecipe:
+    """The recipe as it may travel with a model: no folder of the machine that it was trained on."""
+    return dataclasses.replace(
+        recipe,
+        start_from=Path(recipe.start_from.name) if recipe.start_from else None,
+        data=dataclasses.replace(recipe.data, root=None),
+        unlabelled=dataclasses.replace(recipe.unlabelled, roots=()),
+    )
+
+
 @torch.no_grad()
-def validate(
-    network: FaceNetwork, loader: DataLoader[Batch], samples: list[FaceSample], device: torch.device
-) -> dict[str, float]:
+def validate(network: FaceNetwork, crops: LabelledCrops, batch_size: int, device: torch.device) -> dict[str, float]:
     """NME and failure rate on unaugmented crops around the labels."""
     network.eval()
     predicted, truth = [], []
-    for images, points, _ in loader:
-        predicted.append(network.locate(images.to(device).float() / 255).points.cpu().numpy())
+    for images, points, _ in crops.exact(batch_size):
+        predicted.append(network.locate(images.to(device)).points.cpu().numpy())
         truth.append(points.numpy())
-    visible = np.stack([s.visible for s in samples])
-    errors = point_errors(np.concatenate(predicted), np.concatenate(truth), visible, samples[0].scheme)
+    visible = crops.visible.numpy() > 0
+    errors = point_errors(np.concatenate(predicted), np.concatenate(truth), visible, crops.scheme)
     nme = nme_per_face(errors)
     return {"nme_percent": round(100 * float(nme.mean()), 4), "failure_rate": round(failure_rate(nme), 4)}
 
 
-def _read_faces(
+def read_faces(
     recipe: LandmarkRecipe, data_root: Path, report: Callable[[str], None]
 ) -> tuple[list[FaceSample], list[FaceSample]]:
-    found = DATASETS[recipe.data.dataset](data_root)
+    """The faces to train on and those held out, as a recipe splits them; what can't be read is reported.
+
+    Raises:
+        FewmarkError: there is no face to train on.
+    """
+    found = get_dataset(recipe.data.dataset).read(data_root, "train")
     for line in found.skipped:
         report(f"skipped {line}")
     train, validation = split_validation(found.samples, recipe.data.validation)
     if not train:
         raise FewmarkError(f"{data_root}: no labelled face to train on")
     return train, validation
-
-
-def _build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork:
-    kind: HeatmapKind = "gaussian" if recipe.loss.name == "l2" else "logits"
-    shape = dataclasses.asdict(recipe.network)
-    return FaceNetwork(FaceNetworkConfig(num_landmarks=scheme.num_points, heatmap_kind=kind, **shape))
-
-
-def _log(file: IO[str], **values: float) -> None:
-    file.write(json.dumps({k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}) + "\n")
-    file.flush()

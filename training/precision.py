@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Literal
+import dataclasses
+from typing import Literal, TypeVar
 
 import torch
 
 from models.errors import FewmarkError
+from training.config import AutoencoderRecipe, LandmarkRecipe
+
+R = TypeVar("R", AutoencoderRecipe, LandmarkRecipe)
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -25,6 +29,19 @@ def resolve_precision(wanted: str, device: torch.device) -> Precision:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
+
+
+def with_precision(recipe: R, precision: str | None) -> R:
+    """The recipe with another precision; None leaves it as it is.
+
+    Raises:
+        FewmarkError: there is no such precision.
+    """
+    if precision is None:
+        return recipe
+    if precision not in ("auto", "fp32", "bf16", "fp16"):
+        raise FewmarkError(f"--precision {precision}: choose auto, fp32, bf16 or fp16")
+    return dataclasses.replace(recipe, precision=precision)
 
 
 def cpu_has_bf16() -> bool:

@@ -3,56 +3,79 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+import pickle
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork
-from training.config import OptimiserConfig
+from training.config import OptimiserConfig, PhaseConfig
+from training.processes import Processes
 
 TensorList = tuple[Tensor, ...] | list[Tensor]
 
 
 class TrainingState:
-    """The network, its moving average, and the optimiser."""
+    """The network, its moving average, and the optimiser of the current phase."""
 
-    def __init__(self, network: FaceNetwork, settings: OptimiserConfig, device: torch.device, precision: str) -> None:
-        # oneDNN and cuDNN are fastest with channels last in half precision; in float32 on a CPU it makes no difference.
-        self.layout = torch.contiguous_format if precision == "fp32" else torch.channels_last
-        network.to(device, memory_format=self.layout)  # type: ignore[call-overload]
+    def __init__(self, network: FaceNetwork, settings: OptimiserConfig, processes: Processes, precision: str) -> None:
+        # Few channels, transposed convolutions: channels last is as fast in float32, and faster in half precision.
+        network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.step = 0
         self.settings = settings
         self.network = network
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        self.shared_network = network  # the one to compute losses with: gradients of all processes meet in it
+        self._processes = processes
+        self.scaler = torch.amp.GradScaler(processes.device.type, enabled=precision == "fp16")
         self._average = AveragedModel(network, multi_avg_fn=moving_average(settings.ema_decay), use_buffers=True)
+        self._phase = -1
 
     @property
     def averaged(self) -> FaceNetwork:
         """The network with the moving average of all weights so far: what is validated and shipped."""
         return cast(FaceNetwork, self._average.module)
 
-    def update(self, loss: Tensor, total_steps: int) -> float:
-        """One optimiser step; returns the learning rate that it took."""
-        rate = self.settings.learning_rate * learning_rate_factor(self.step, self.settings.warmup_steps, total_steps)
+    def enter(self, number: int, phase: PhaseConfig) -> None:
+        """Puts the network into training mode for a phase; the first time with a new optimiser.
+
+        Frozen parts keep their batch statistics: they would drift away from what they were trained with.
+        """
+        rates = {"head": phase.head, "encoder": phase.encoder, "decoder": phase.decoder}
+        parts = {name: cast(nn.Module, getattr(self.network, name)) for name in rates}
+        for name, rate in rates.items():
+            parts[name].train(rate > 0)
+        if number == self._phase:
+            return
+        self._phase = number
+        for name, rate in rates.items():
+            parts[name].requires_grad_(rate > 0)
+        groups = [
+            {"params": list(parts[name].parameters()), "lr": rate, "full_rate": rate}
+            for name, rate in rates.items()
+            if rate > 0
+        ]
+        self.optimiser = torch.optim.AdamW(groups, weight_decay=self.settings.weight_decay)
+        self.shared_network = self._processes.share_gradients(self.network)
+
+    def update(self, loss: Tensor, factor: float) -> None:
+        """One optimiser step with every learning rate times ``factor``."""
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = group["full_rate"] * factor
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimiser)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
+        trained = [p for group in self.optimiser.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(trained, self.settings.gradient_clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self._average.update_parameters(self.network)
         self.step += 1
-        return rate
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint, whole or not at all."""
@@ -61,32 +84,70 @@ class TrainingState:
             "ema": self._average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "phase": self._phase,
             "step": self.step,
         }
-        partial = path.with_suffix(".part")
-        torch.save(state, partial)
-        partial.replace(path)
+        save_checkpoint(path, state)
 
-    def restore(self, path: Path) -> None:
+    def restore(self, path: Path, phases: Sequence[PhaseConfig]) -> None:
         """Goes on where ``save`` left off.
 
         Raises:
-            FewmarkError: there is no checkpoint.
+            FewmarkError: there is no checkpoint, or it is of another network or recipe.
         """
-        if not path.is_file():
-            raise FewmarkError(f"{path}: nothing to resume here; leave --resume away to start")
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        self.network.load_state_dict(state["network"])
-        self._average.load_state_dict(state["ema"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
-        self.step = int(state["step"])
+        state = load_checkpoint(path)
+        try:
+            number = int(state["phase"])
+            self.enter(number, phases[number])
+            self.network.load_state_dict(state["network"])
+            self._average.load_state_dict(state["ema"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.step = int(state["step"])
+        except (KeyError, IndexError, ValueError, RuntimeError) as error:
+            raise FewmarkError(f"{path}: is of another network or recipe ({error}); use another --out") from error
 
 
-def learning_rate_factor(step: int, warmup_steps: int, total_steps: int) -> float:
-    """Linear warm-up from 0, then half a cosine down to 0; 0..1."""
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Writes a checkpoint whole or not at all: with a full disk or a lost machine the previous one survives.
+
+    Raises:
+        FewmarkError: it can't be written.
+    """
+    partial = path.with_suffix(".part")
+    try:
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        kept = "; the previous checkpoint is kept" if path.exists() else ""
+        raise FewmarkError(f"{path}: the checkpoint can't be written ({error}){kept}; make room and resume") from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """What ``save_checkpoint`` wrote, on the CPU.
+
+    Raises:
+        FewmarkError: there is none, or it is damaged.
+    """
+    if not path.is_file():
+        raise FewmarkError(f"{path}: nothing to resume here; leave --resume away to start")
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise FewmarkError(f"{path}: not a readable checkpoint ({error}); start the run again") from error
+    return state
+
+
+def learning_rate_factor(step: int, warmup_steps: int, total_steps: int, schedule: str = "cosine") -> float:
+    """Linear warm-up from 0, then half a cosine down to 0, or 1 throughout; 0..1."""
     if step < warmup_steps:
         return (step + 1) / warmup_steps
+    if schedule == "constant":
+        return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, total_steps - warmup_steps)))
 
 

@@ -13,18 +13,21 @@ import torch
 from models.checkpoint import load_model
 from models.errors import FewmarkError
 from tracker.dataclass_toml import dump_toml, load_toml
-from training.config import LandmarkRecipe, NetworkConfig, OptimiserConfig
+from training.config import AutoencoderRecipe, LandmarkRecipe, NetworkConfig, OptimiserConfig, PhaseConfig
 from training.crop_stream import ShuffledStream
 from training.landmark_stage import train_landmarks
 from training.precision import resolve_precision
+from training.processes import Processes
 from training.recipes import find_recipe
 from training.training_state import learning_rate_factor, moving_average
 
+CPU = Processes(torch.device("cpu"))
 RECIPE = LandmarkRecipe(
     name="tiny",
     checkpoint_minutes=0,
-    network=NetworkConfig(input_size=128, heatmap_size=64, skip_connections=True),
-    optimiser=OptimiserConfig(epochs=1.5, batch_size=4, warmup_steps=2),
+    network=NetworkConfig(input_size=128, heatmap_size=64, width=0.25, skip_connections=True),
+    optimiser=OptimiserConfig(batch_size=4),
+    phases=(PhaseConfig(epochs=1.5, warmup_steps=2),),
 )
 
 
@@ -40,7 +43,7 @@ def twelve_faces(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_a_run_leaves_model_recipe_metrics_and_checkpoint(twelve_faces: Path, tmp_path: Path) -> None:
-    path = train_landmarks(RECIPE, twelve_faces, tmp_path / "run", device="cpu")
+    path = train_landmarks(RECIPE, twelve_faces, tmp_path / "run", processes=CPU)
     assert path == tmp_path / "run/model.safetensors"
     model = load_model(path)
     assert model.scheme.name == "300w-68"
@@ -56,14 +59,14 @@ def test_a_run_leaves_model_recipe_metrics_and_checkpoint(twelve_faces: Path, tm
 
 
 def test_a_resumed_run_ends_like_an_uninterrupted_one(twelve_faces: Path, tmp_path: Path) -> None:
-    whole = train_landmarks(RECIPE, twelve_faces, tmp_path / "whole", device="cpu")
+    whole = train_landmarks(RECIPE, twelve_faces, tmp_path / "whole", processes=CPU)
     answers = iter([False, True])
     parts = tmp_path / "parts"
-    assert train_landmarks(RECIPE, twelve_faces, parts, device="cpu", should_stop=lambda: next(answers)) is None
+    assert train_landmarks(RECIPE, twelve_faces, parts, processes=CPU, should_stop=lambda: next(answers)) is None
     assert not (parts / "model.safetensors").exists()
     with pytest.raises(FewmarkError, match="holds an unfinished run"):
-        train_landmarks(RECIPE, twelve_faces, parts, device="cpu")
-    resumed = train_landmarks(RECIPE, twelve_faces, parts, resume=True, device="cpu")
+        train_landmarks(RECIPE, twelve_faces, parts, processes=CPU)
+    resumed = train_landmarks(RECIPE, twelve_faces, parts, resume=True, processes=CPU)
     assert whole is not None
     assert resumed is not None
     expected = load_model(whole).network.state_dict()
@@ -78,9 +81,10 @@ def test_nothing_to_resume_is_an_error(twelve_faces: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_four_faces_can_be_learned_by_heart(twelve_faces: Path, tmp_path: Path) -> None:
-    optimiser = OptimiserConfig(epochs=60, batch_size=4, warmup_steps=5, ema_decay=0.9)
-    recipe = replace(RECIPE, checkpoint_minutes=60, optimiser=optimiser)
-    train_landmarks(recipe, twelve_faces, tmp_path / "run", device="cpu")
+    optimiser = OptimiserConfig(batch_size=4, ema_decay=0.9)
+    phases = (PhaseConfig(epochs=60, warmup_steps=5),)
+    recipe = replace(RECIPE, checkpoint_minutes=60, optimiser=optimiser, phases=phases)
+    train_landmarks(recipe, twelve_faces, tmp_path / "run", processes=CPU)
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert losses[-1] < 0.75 * losses[0]
@@ -117,7 +121,8 @@ def test_the_moving_average_forgets_its_start() -> None:
 def test_shipped_recipes_are_valid() -> None:
     folder = find_recipe(Path("skip128")).parent
     for path in folder.glob("*.toml"):
-        assert load_toml(LandmarkRecipe, path).name == path.stem
+        kind = LandmarkRecipe if "[[phases]]" in path.read_text() else AutoencoderRecipe
+        assert load_toml(kind, path).name == path.stem
 
 
 def test_an_unknown_recipe_names_the_shipped_ones() -> None:
@@ -128,7 +133,8 @@ def test_an_unknown_recipe_names_the_shipped_ones() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("nme = 3", "unknown key 'nme'"),
+        ("nme = 3", "unknown key 'nme'.*did you mean 'name'"),
+        ('name = "a"\n[network]\nflavour = 1', "unknown key 'flavour'; known here: input_size"),
         ("seed = 1", "'name' is missing"),
         ('name = "a"\nseed = "one"', "seed: int is expected"),
         ('name = "a"\n[loss]\nname = "hinge"', "'hinge' is not one of"),

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from models.errors import FewmarkError
-from training.datasets.w300 import TRAIN_SUBSETS, read_pts, read_w300, split_validation
+from training.datasets import DATASETS, DatasetReport, split_validation
+from training.datasets.w300 import TRAIN_SUBSETS, read_pts, read_w300
 
 POINTS = np.random.default_rng(0).uniform(1, 90, (68, 2)).round(6)
+FIRST_HELD_OUT = {"lfpw/trainset": "image_0785", "helen/trainset": "2229778733_3", "afw": "59354095_1"}
 
 
 def pts_text(points: np.ndarray, *, header: bool) -> str:
@@ -73,19 +75,41 @@ def test_the_layout_is_read(tree: Path) -> None:
     np.testing.assert_allclose(sample.points, POINTS - 1, atol=1e-4)
 
 
-def test_one_bad_sample_is_skipped_and_named(tree: Path) -> None:
+def test_bad_samples_are_skipped_and_named(tree: Path) -> None:
     (tree / "afw/000_1.jpg").unlink()
     (tree / "afw/000_2.pts").write_text("nonsense")
+    (tree / "afw/000_3.jpg").write_bytes(b"")
+    (tree / "afw/100_1.pts").write_text(pts_text(POINTS + 300, header=True))
     report = read_w300(tree)
-    assert len(report.samples) == 53
-    assert len(report.skipped) == 2
-    assert "000_1.pts: no image beside it" in report.skipped[0]
-    assert "000_2.pts" in report.skipped[1]
+    assert len(report.samples) == 51
+    assert [Path(line.split(":")[0]).name for line in report.skipped] == [
+        "000_1.pts", "000_2.pts", "000_3.pts", "100_1.pts",
+    ]  # fmt: skip
+    for line, reason in zip(
+        report.skipped, ("no image beside it", "not a list of points", "not a readable image", "outside the image"),
+        strict=True,
+    ):  # fmt: skip
+        assert reason in line
 
 
 def test_a_folder_without_the_layout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FewmarkError, match="no 300-W subset here"):
         read_w300(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("split", "subsets"),
+    [
+        ("train", {"lfpw/trainset": 20, "helen/trainset": 20, "afw": 15}),
+        ("test", {"helen/testset": 1, "ibug": 1}),
+        ("all", {"lfpw/trainset": 20, "helen/trainset": 20, "afw": 15, "helen/testset": 1, "ibug": 1}),
+        ("common", {"helen/testset": 1}),
+        ("challenging", {"ibug": 1}),
+        ("full", {"helen/testset": 1, "ibug": 1}),
+    ],
+)
+def test_the_published_splits(tree: Path, split: str, subsets: dict[str, int]) -> None:
+    assert Counter(s.subset for s in DATASETS["300w"].read(tree, split).samples) == subsets
 
 
 def test_validation_keeps_photos_whole_and_neighbours_together(tree: Path) -> None:
@@ -99,11 +123,22 @@ def test_validation_keeps_photos_whole_and_neighbours_together(tree: Path) -> No
     assert split_validation(samples, 0.0) == (samples, [])
 
 
-def test_the_real_training_images(shared_data: Path) -> None:
-    report = read_w300(shared_data / "300w")
-    assert Counter(s.subset for s in report.samples) == dict(zip(TRAIN_SUBSETS, (803, 870, 164), strict=True))
-    assert report.skipped == []
-    for sample in report.samples[::200]:
+@pytest.fixture(scope="module")
+def real_report(shared_data: Path) -> DatasetReport:
+    return DATASETS["300w"].read(shared_data / "300w", "train")
+
+
+def test_the_real_training_images(real_report: DatasetReport) -> None:
+    assert Counter(s.subset for s in real_report.samples) == dict(zip(TRAIN_SUBSETS, (803, 870, 164), strict=True))
+    assert real_report.skipped == []
+    for sample in real_report.samples[::200]:
         height, width = sample.load_image().shape[:2]
         assert (sample.points > -1).all()
         assert (sample.points < (width, height)).all()
+
+
+def test_the_held_out_tenth_of_the_real_images_stays_the_same(real_report: DatasetReport) -> None:
+    # Shipped models were trained on the rest: another tenth would be measured on what they have seen.
+    _, validation = split_validation(real_report.samples, 0.1)
+    assert Counter(s.subset for s in validation) == {"lfpw/trainset": 80, "helen/trainset": 87, "afw": 15}
+    assert {s.subset: s.image_path.stem for s in reversed(validation)} == FIRST_HELD_OUT

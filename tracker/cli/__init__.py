@@ -16,9 +16,12 @@ from typer.core import TyperGroup
 from models.errors import FewmarkError
 from tracker.cli.bench import bench
 from tracker.cli.console import emit, fail
+from tracker.cli.evaluate import calibrate, evaluate, evaluate_video
+from tracker.cli.gui import live, open_videos, open_window
 from tracker.cli.inspect import doctor, list_models
+from tracker.cli.prepare import prepare_faces
 from tracker.cli.track import demo, track
-from tracker.cli.train import evaluate, import_published, train_app
+from tracker.cli.train import import_published, train_app
 from tracker.version import fewmark_version
 
 
@@ -40,17 +43,22 @@ app = typer.Typer(
     name="fewmark",
     cls=_Commands,
     help="Real-time face-landmark tracking that you can teach with ten images.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(live)
+app.command("open")(open_videos)
 app.command()(track)
 app.command()(demo)
 app.command(short_help="Measure what tracking costs on this machine.")(bench)
 app.command()(doctor)
 app.command("models")(list_models)
-app.command(short_help="Measure a model on labelled faces.")(evaluate)
+app.command(short_help="Measure models on labelled faces.")(evaluate)
+app.command("evaluate-video", short_help="Measure jitter and lag on a video.")(evaluate_video)
+app.command(short_help="Make a model's confidences mean something.")(calibrate)
 app.command("import-3fabrec")(import_published)
+app.command("prepare-faces", short_help="Cut faces out of images, for training without labels.")(prepare_faces)
 app.add_typer(train_app, name="train")
 
 
@@ -62,11 +70,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _fewmark(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Real-time face-landmark tracking that you can teach with ten images."""
+    """Real-time face-landmark tracking that you can teach with ten images. Without a command the window opens."""
+    if context.invoked_subcommand is None:
+        open_window()
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""``fewmark train``, ``fewmark evaluate`` and ``fewmark import-3fabrec``: the training module's commands."""
+"""``fewmark train`` and ``fewmark import-3fabrec``: the training module's commands."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import typer
 from models.errors import FewmarkError
 from tracker.cli.console import emit, graceful_stop, out, say, warn
 
+DEVICE_HELP = "A torch device; default: a GPU if there is one."
+DEVICES_HELP = "Processes on this machine, one a GPU; more than one needs the extra cluster."
+NODES_HELP = "Machines; start the same command on each of them."
+PRECISION_HELP = "auto, fp32, bf16 or fp16, instead of the recipe's."
+
 train_app = typer.Typer(no_args_is_help=True, help="Make models.", rich_markup_mode=None)
 
 
@@ -18,71 +23,115 @@ def _train() -> None:
     """Make models."""
 
 
-@train_app.command("landmarks")
-def train_landmarks(
+@train_app.command("autoencoder")
+def train_autoencoder(
     recipe: Annotated[Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one.")],
-    data: Annotated[Path | None, typer.Option(help="The dataset's root folder; else the recipe names it.")] = None,
+    faces: Annotated[list[Path] | None, typer.Option(help="A folder that prepare-faces made; repeat for more.")] = None,
     output: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with an unfinished run.")] = False,
-    device: Annotated[str | None, typer.Option(help="A torch device; default: a GPU if there is one.")] = None,
+    device: Annotated[str | None, typer.Option(help=DEVICE_HELP)] = None,
+    devices: Annotated[int, typer.Option(min=1, help=DEVICES_HELP)] = 1,
+    num_nodes: Annotated[int, typer.Option(min=1, help=NODES_HELP)] = 1,
+    precision: Annotated[str | None, typer.Option(help=PRECISION_HELP)] = None,
 ) -> None:
-    """Train the landmark path of a network on labelled faces."""
+    """Stage 1: train the adversarial autoencoder on faces without labels."""
     from tracker.dataclass_toml import load_toml
-    from training import landmark_stage
+    from training import autoencoder_stage
+    from training.config import AutoencoderRecipe
+    from training.precision import with_precision
+    from training.processes import start_processes
+    from training.recipes import find_recipe
+
+    config = with_precision(load_toml(AutoencoderRecipe, find_recipe(recipe)), precision)
+    roots = faces or list(config.faces.roots)
+    if not roots:
+        raise FewmarkError(f"{recipe}: names no faces; pass --faces FOLDER (`fewmark prepare-faces` makes one)")
+    folder = output or Path("runs") / config.name
+    with graceful_stop() as stop:
+        processes = start_processes(device, devices, num_nodes)
+        path = autoencoder_stage.train_autoencoder(
+            config, roots, folder, resume=resume, processes=processes, should_stop=stop
+        )
+    _end(path, processes.is_main, stop.made)
+
+
+@train_app.command("few-shot")
+def train_few_shot(
+    recipe: Annotated[Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one.")],
+    data: Annotated[Path | None, typer.Option(help="The dataset's root folder; else the recipe names it.")] = None,
+    sizes: Annotated[str, typer.Option(help="Numbers of labelled faces, or all.")] = "1,10,50,158,315,630,all",
+    runs: Annotated[int, typer.Option(min=1, help="Random draws of each number; all is run once.")] = 5,
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="Default runs/few-shot-<recipe>.")] = None,
+    device: Annotated[str | None, typer.Option(help=DEVICE_HELP)] = None,
+) -> None:
+    """Train with few labelled faces, many times: the tables 4 to 6 of 3FabRec. Stopped, it goes on where it was."""
+    from tracker.dataclass_toml import load_toml
+    from training import few_shot
     from training.config import LandmarkRecipe
+    from training.processes import start_processes
     from training.recipes import find_recipe
 
     config = load_toml(LandmarkRecipe, find_recipe(recipe))
     root = data or config.data.root
     if root is None:
         raise FewmarkError(f"{recipe}: names no data; pass --data FOLDER")
+    folder = output or Path("runs") / f"few-shot-{config.name}"
+    wanted = few_shot.parse_sizes(sizes)
+    with graceful_stop() as stop:
+        rows = few_shot.run_few_shot(
+            config,
+            root,
+            folder,
+            sizes=wanted,
+            runs=runs,
+            processes=start_processes(device),
+            should_stop=stop,
+            report=warn,
+        )
+    if rows is None:
+        raise KeyboardInterrupt
+    out.print(few_shot.few_shot_table(rows, config.name))
+    emit(str(folder / "few_shot.json"))
+
+
+@train_app.command("landmarks")
+def train_landmarks(
+    recipe: Annotated[Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one.")],
+    data: Annotated[Path | None, typer.Option(help="The dataset's root folder; else the recipe names it.")] = None,
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with an unfinished run.")] = False,
+    device: Annotated[str | None, typer.Option(help=DEVICE_HELP)] = None,
+    devices: Annotated[int, typer.Option(min=1, help=DEVICES_HELP)] = 1,
+    num_nodes: Annotated[int, typer.Option(min=1, help=NODES_HELP)] = 1,
+    precision: Annotated[str | None, typer.Option(help=PRECISION_HELP)] = None,
+) -> None:
+    """Train the landmark path of a network on labelled faces."""
+    from tracker.dataclass_toml import load_toml
+    from training import landmark_stage
+    from training.config import LandmarkRecipe
+    from training.precision import with_precision
+    from training.processes import start_processes
+    from training.recipes import find_recipe
+
+    config = with_precision(load_toml(LandmarkRecipe, find_recipe(recipe)), precision)
+    root = data or config.data.root
+    if root is None:
+        raise FewmarkError(f"{recipe}: names no data; pass --data FOLDER")
     folder = output or Path("runs") / config.name
     with graceful_stop() as stop:
+        processes = start_processes(device, devices, num_nodes)
         path = landmark_stage.train_landmarks(
-            config, root, folder, resume=resume, device=device, should_stop=stop, report=warn
+            config, root, folder, resume=resume, processes=processes, should_stop=stop, report=warn
         )
-    if path is None:
+    _end(path, processes.is_main, stop.made)
+
+
+def _end(path: Path | None, is_main: bool, stopped: bool) -> None:
+    """Says where the result is; a run that was stopped ends as Ctrl-C does, in every process."""
+    if stopped or (path is None and is_main):
         raise KeyboardInterrupt
-    emit(str(path))
-
-
-def evaluate(
-    data: Annotated[Path, typer.Argument(help="The dataset's root folder.")],
-    model: Annotated[str | None, typer.Option(help="A shipped model's name or a model file.")] = None,
-    dataset: Annotated[str, typer.Option(help="The dataset's layout.")] = "300w",
-    subset: Annotated[
-        str, typer.Option(help="validation (what training held out), test, train or all.")
-    ] = "validation",
-    crops: Annotated[
-        str, typer.Option(help="detector (the whole pipeline) or truth (crops from the labels).")
-    ] = "detector",
-    output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the CED plot and the figures as JSON.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="What runs the network.")] = "auto",
-    flip: Annotated[bool, typer.Option(help="Average with the mirrored crop (crops from the labels only).")] = False,
-    model_dir: Annotated[Path | None, typer.Option(help="Folder with detector model files.")] = None,
-) -> None:
-    """Measure a model on labelled faces: NME, failure rate, AUC, by subset."""
-    from training.evaluation import evaluate_model, print_table, write_report
-
-    evaluation = evaluate_model(
-        model,
-        data,
-        dataset=dataset,
-        subset=subset,
-        crops=crops,
-        backend=backend,
-        flip=flip,
-        model_dir=model_dir,
-        report=say,
-    )
-    for line in evaluation.skipped:
-        warn(f"skipped {line}")
-    print_table(evaluation, out)
-    if output is not None:
-        for path in write_report(evaluation, output):
-            emit(str(path))
+    if path is not None:
+        emit(str(path))
 
 
 def import_published(

@@ -1,15 +1,20 @@
-"""Datasets: one file each, all of them lists of ``FaceSample``."""
+"""Datasets: a file each, all of them read into ``FaceSample``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from training.datasets.base import DatasetReport, FaceSample, Split
+from training.datasets.dataset import SPLITS, Dataset
+from training.datasets.registry import DATASETS, get_dataset, select_samples
+from training.datasets.selection import split_validation
 
-from training.datasets.base import DatasetReport, FaceSample
-from training.datasets.w300 import read_w300
-
-DatasetReader = Callable[[Path], DatasetReport]
-
-DATASETS: dict[str, DatasetReader] = {"300w": read_w300}
-
-__all__ = ["DATASETS", "DatasetReader", "DatasetReport", "FaceSample"]
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "Dataset",
+    "DatasetReport",
+    "FaceSample",
+    "Split",
+    "get_dataset",
+    "select_samples",
+    "split_validation",
+]

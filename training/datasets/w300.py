@@ -1,7 +1,7 @@
 """300-W: 68 points by iBUG over LFPW, Helen, AFW and iBUG, in the layout that its authors publish.
 
 ``ROOT/lfpw/{trainset,testset}``, ``ROOT/helen/{trainset,testset}``, ``ROOT/afw``, ``ROOT/ibug``; any of them may be
-absent. ``name.pts`` lies beside ``name.jpg`` or ``name.png``.
+absent. ``name.pts`` lies beside ``name.jpg`` or ``name.png``. https://ibug.doc.ic.ac.uk/resources/300-W/
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 from models.errors import FewmarkError
 from models.landmark_schemes import IBUG_68
 from tracker.types import FloatArray
-from training.datasets.base import DatasetReport, FaceSample
+from training.datasets.base import DatasetReport, FaceSample, Split, reading
+from training.datasets.dataset import Dataset
 
 TRAIN_SUBSETS = ("lfpw/trainset", "helen/trainset", "afw")
 # The protocol of Ren et al., Face Alignment at 3000 FPS, CVPR 2014.
@@ -66,7 +67,7 @@ def read_w300(root: Path, subsets: tuple[str, ...] = TRAIN_SUBSETS) -> DatasetRe
             f"{root}: no 300-W subset here (looked for {', '.join(subsets)}); pass the folder above them"
         )
     for subset in present:
-        for pts in sorted((root / subset).glob("*.pts")):
+        for pts in reading(sorted((root / subset).glob("*.pts")), subset):
             image = next((p for suffix in IMAGE_SUFFIXES if (p := pts.with_suffix(suffix)).is_file()), None)
             if image is None:
                 report.skipped.append(f"{pts}: no image beside it")
@@ -76,25 +77,28 @@ def read_w300(root: Path, subsets: tuple[str, ...] = TRAIN_SUBSETS) -> DatasetRe
             except FewmarkError as error:
                 report.skipped.append(str(error))
                 continue
-            # AFW has one file a face, <photo>_<n>; elsewhere a photo holds one face.
-            group = pts.stem.rsplit("_", 1)[0] if subset == "afw" else pts.stem
-            report.samples.append(
-                FaceSample(image, points, np.ones(len(points), bool), IBUG_68, subset, f"{subset}/{group}")
-            )
+            group = photo_group(subset, pts.stem)
+            report.add(FaceSample(image, points, np.ones(len(points), bool), IBUG_68, subset, group), str(pts))
     return report
 
 
-def split_validation(samples: list[FaceSample], fraction: float) -> tuple[list[FaceSample], list[FaceSample]]:
-    """(training, validation): the last ``fraction`` of each subset in name order, photos kept whole.
+def photo_group(subset: str, stem: str) -> str:
+    """What the faces of one photo share, by the name of a file of 300-W."""
+    stem = stem.removesuffix("_mirror")  # as dlib's copy of 300-W calls the images that it flipped
+    # AFW has one file a face, <photo>_<n>; elsewhere a photo holds one face.
+    return f"{subset}/{stem.rsplit('_', 1)[0] if subset == 'afw' else stem}"
 
-    A block, not a draw: LFPW's near-duplicates are neighbours by name, and only one seam a subset can part a pair.
-    """
-    train: list[FaceSample] = []
-    validation: list[FaceSample] = []
-    for subset in dict.fromkeys(s.subset for s in samples):
-        members = [s for s in samples if s.subset == subset]
-        groups = list(dict.fromkeys(s.group for s in members))
-        held_out = set(groups[len(groups) - round(len(groups) * fraction) :])
-        for sample in members:
-            (validation if sample.group in held_out else train).append(sample)
-    return train, validation
+
+def _read_split(root: Path, split: Split) -> DatasetReport:
+    test = tuple(subset for members in TEST_SUBSETS.values() for subset in members)
+    return read_w300(root, {"train": TRAIN_SUBSETS, "test": test, "all": (*TRAIN_SUBSETS, *test)}[split])
+
+
+W300 = Dataset(
+    name="300w",
+    summary="300-W: 68 points, 3,148 training and 689 test faces in the wild",
+    reader=_read_split,
+    scheme=IBUG_68,
+    normaliser="outer-eyes",
+    subsets={**TEST_SUBSETS, "full": tuple(subset for members in TEST_SUBSETS.values() for subset in members)},
+)

@@ -1,0 +1,192 @@
+"""Stage 2: landmarks on top of an autoencoder, in phases, with unlabelled faces, with few labelled ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from models.autoencoder import Autoencoder, AutoencoderConfig
+from models.autoencoder_file import TrainedAutoencoder, save_autoencoder
+from models.checkpoint import load_model
+from models.crop_rule import CropRule
+from models.errors import FewmarkError
+from models.face_network import FaceNetwork, FaceNetworkConfig
+from models.landmark_schemes import IBUG_68
+from training.augmentation import AugmentationConfig
+from training.config import (
+    LandmarkRecipe,
+    LossConfig,
+    NetworkConfig,
+    OptimiserConfig,
+    PhaseConfig,
+    UnlabelledConfig,
+)
+from training.few_shot import draw, parse_sizes, run_few_shot
+from training.landmark_stage import phase_ends, read_faces, train_landmarks
+from training.mean_teacher import MeanTeacher
+from training.processes import Processes
+from training.starting_point import build_network, keeps_reconstructing
+
+NETWORK = NetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.25, skip_connections=True)
+HEAD_ONLY = PhaseConfig(epochs=0.5, head=1e-3, encoder=0, decoder=0, warmup_steps=0)
+HEAD_AND_ENCODER = PhaseConfig(epochs=0.5, head=1e-4, encoder=2e-5, decoder=0, warmup_steps=0)
+CPU = Processes(torch.device("cpu"))
+RECIPE = LandmarkRecipe(
+    name="two-stages",
+    checkpoint_minutes=60,
+    network=NETWORK,
+    optimiser=OptimiserConfig(batch_size=4),
+    phases=(HEAD_ONLY, HEAD_AND_ENCODER),
+)
+
+
+@pytest.fixture(scope="module")
+def autoencoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp("stage1") / "autoencoder.safetensors"
+    save_autoencoder(path, TrainedAutoencoder("a", Autoencoder(AutoencoderConfig(128, 16, 0.25)), CropRule()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def labelled(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("300w")
+    target = root / "helen/trainset"
+    target.mkdir(parents=True)
+    for pts in sorted((shared_data / "300w/helen/trainset").glob("*.pts"))[:12]:
+        for path in (pts, pts.with_suffix(".jpg")):
+            shutil.copy(path, target)
+    return root
+
+
+@pytest.fixture(scope="module")
+def unlabelled(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faces")
+    for path in labelled.rglob("*.jpg"):
+        image = cv2.resize(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), (128, 128))
+        cv2.imencode(".png", image)[1].tofile(folder / f"{path.stem}.png")
+    return folder
+
+
+def _state(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {key: value.clone() for key, value in network.state_dict().items()}
+
+
+def test_frozen_parts_stay_as_they_were(autoencoder_file: Path, labelled: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, start_from=autoencoder_file)
+    before = _state(build_network(recipe, IBUG_68))
+    path = train_landmarks(recipe, labelled, tmp_path / "run", processes=CPU)
+    assert path is not None
+    after = load_model(path).network.state_dict()
+    changed = {key.split(".")[0] for key, value in before.items() if not torch.allclose(value, after[key], atol=1e-3)}
+    assert "head" in changed
+    for key, value in before.items():
+        if key.startswith("decoder."):  # its batch statistics too
+            torch.testing.assert_close(after[key], value, rtol=1e-3, atol=1e-3, msg=key)
+    assert load_model(path).reconstructs
+    provenance = load_model(path).provenance["recipe"]
+    assert provenance["start_from"] == "autoencoder.safetensors"
+
+
+def test_phases_follow_each_other() -> None:
+    phases = (PhaseConfig(epochs=2), PhaseConfig(epochs=0.01), PhaseConfig(epochs=1, min_steps=50))
+    assert phase_ends(phases, steps_per_epoch=10) == [20, 21, 71]
+
+
+def test_a_start_of_another_shape_or_crop_is_refused(autoencoder_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(FewmarkError, match="the recipe asks for"):
+        build_network(replace(RECIPE, start_from=autoencoder_file, network=replace(NETWORK, width=0.5)), IBUG_68)
+    with pytest.raises(FewmarkError, match="was trained on crops"):
+        build_network(replace(RECIPE, start_from=autoencoder_file, crop=CropRule(margin=2.0)), IBUG_68)
+    with pytest.raises(FewmarkError, match="no such autoencoder or model file"):
+        build_network(replace(RECIPE, start_from=tmp_path / "none.safetensors"), IBUG_68)
+
+
+def test_what_keeps_reconstructing(autoencoder_file: Path) -> None:
+    assert keeps_reconstructing(replace(RECIPE, start_from=autoencoder_file))
+    assert not keeps_reconstructing(RECIPE)
+    decoder_trained = replace(RECIPE, start_from=autoencoder_file, phases=(PhaseConfig(),))
+    assert not keeps_reconstructing(decoder_trained)
+    assert keeps_reconstructing(replace(decoder_trained, loss=LossConfig(reconstruction_weight=0.01)))
+
+
+@pytest.mark.parametrize(("num_itls", "parameters"), [(4, 881_000), (3, 291_000), (2, 143_000), (1, 106_000)])
+def test_fewer_itls_have_the_parameters_of_table_7(num_itls: int, parameters: int) -> None:
+    network = FaceNetwork(FaceNetworkConfig(num_landmarks=68, num_itls=num_itls))
+    assert sum(p.numel() for p in network.head.parameters()) == pytest.approx(parameters, rel=5e-3)
+
+
+def test_the_teacher_labels_follow_the_augmentation(unlabelled: Path) -> None:
+    """A teacher that sees a spot instead of a face: where the student's crop shows it, its label must lie."""
+    settings = UnlabelledConfig(roots=(unlabelled,), weight=1.0, batch_size=6, min_confidence=0.0)
+    augmentation = AugmentationConfig(flip=0.5, translation=0.05, scale=0.1, rotation_deg=20)
+    recipe = replace(RECIPE, unlabelled=settings, augmentation=augmentation)
+    teacher = MeanTeacher(recipe, IBUG_68)
+    network = build_network(recipe, IBUG_68).eval()
+    a, b = (teacher.batch(7, network, torch.device("cpu")) for _ in range(2))
+    torch.testing.assert_close(a.images, b.images)
+    torch.testing.assert_close(a.points, b.points)
+    assert a.images.shape == (6, 3, 128, 128)
+    assert a.points.shape == (6, 68, 2)
+    plain = replace(recipe, augmentation=AugmentationConfig())
+    direct = MeanTeacher(plain, IBUG_68).batch(7, network, torch.device("cpu"))
+    torch.testing.assert_close(network.locate(direct.images).points, direct.points, atol=1e-2, rtol=0)
+
+
+def test_unlabelled_faces_and_reconstruction_train_along(
+    autoencoder_file: Path, labelled: Path, unlabelled: Path, tmp_path: Path
+) -> None:
+    recipe = replace(
+        RECIPE,
+        start_from=autoencoder_file,
+        loss=LossConfig(reconstruction_weight=0.01),
+        unlabelled=UnlabelledConfig(roots=(unlabelled,), weight=0.5, batch_size=4, from_step=1, min_confidence=0.0),
+    )
+    path = train_landmarks(recipe, labelled, tmp_path / "run", processes=CPU)
+    assert path is not None
+    assert load_model(path).provenance["unlabelled_faces"] == 12
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(line["loss"]) for line in lines if "loss" in line)
+
+
+def test_few_shot_runs_once_and_goes_on_where_it_stopped(labelled: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, phases=(PhaseConfig(epochs=1, warmup_steps=0),))
+    answers = iter([False, True])
+    stopped = run_few_shot(
+        recipe, labelled, tmp_path, sizes=(1, 3), runs=2, processes=CPU, should_stop=lambda: next(answers, False)
+    )
+    rows = stopped or run_few_shot(recipe, labelled, tmp_path, sizes=(1, 3), runs=2, processes=CPU)
+    assert rows is not None
+    assert [(row.size, len(row.nme_percent)) for row in rows] == [(1, 2), (3, 2)]
+    assert rows[1].mean > 0
+    table = json.loads((tmp_path / "few_shot.json").read_text())
+    assert table[0]["faces"] == 1
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
+    again = run_few_shot(recipe, labelled, tmp_path, sizes=(1, 3), runs=2, processes=CPU)
+    assert again == rows
+    assert times == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
+    with pytest.raises(FewmarkError, match="another recipe"):
+        run_few_shot(replace(recipe, seed=9), labelled, tmp_path, sizes=(1,), runs=1)
+    with pytest.raises(FewmarkError, match="100 faces are asked for"):
+        run_few_shot(recipe, labelled, tmp_path, sizes=(100,), runs=1)
+
+
+def test_smaller_draws_are_part_of_larger_ones(labelled: Path) -> None:
+    faces, _ = read_faces(RECIPE, labelled, print)
+    small, large = (draw(faces, size, seed=4) for size in (3, 7))
+    assert small == large[:3]
+    assert draw(faces, 3, seed=5) != small
+    assert len(draw(faces, "all", seed=4)) == len(faces)
+
+
+def test_sizes_are_parsed() -> None:
+    assert parse_sizes("1, 10,all") == (1, 10, "all")
+    with pytest.raises(FewmarkError, match="'ten'"):
+        parse_sizes("1,ten")

@@ -1,0 +1,69 @@
+"""The network that a landmark run starts with: random weights, or what stage 1 or another run has learned."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from models.autoencoder import Autoencoder, AutoencoderConfig
+from models.autoencoder_file import FORMAT as AUTOENCODER_FORMAT
+from models.autoencoder_file import load_autoencoder
+from models.checkpoint import load_model, read_safetensors
+from models.crop_rule import CropRule
+from models.errors import FewmarkError
+from models.face_network import FaceNetwork, FaceNetworkConfig
+from models.heatmaps import HeatmapKind
+from models.landmark_schemes import LandmarkScheme
+from training.config import LandmarkRecipe
+
+
+def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork:
+    """The network of a recipe for a landmark scheme, with the weights that the recipe starts from.
+
+    From an autoencoder come encoder and decoder; from a model also the landmark head, where its scheme is the same.
+
+    Raises:
+        FewmarkError: the recipe starts from something of another shape or crop rule.
+    """
+    kind: HeatmapKind = "gaussian" if recipe.loss.name == "l2" else "logits"
+    shape = dataclasses.asdict(recipe.network)
+    network = FaceNetwork(FaceNetworkConfig(num_landmarks=scheme.num_points, heatmap_kind=kind, **shape))
+    if recipe.start_from is None:
+        return network
+    header, _ = read_safetensors(recipe.start_from, "autoencoder or model file")
+    source: Autoencoder | FaceNetwork
+    if header.get("format") == AUTOENCODER_FORMAT:
+        trained = load_autoencoder(recipe.start_from)
+        source, found, rule = trained.autoencoder, trained.autoencoder.config, trained.crop_rule
+    else:
+        model = load_model(recipe.start_from)
+        config = model.network.config
+        source, rule = model.network, model.crop_rule
+        found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
+        if model.scheme == scheme and config == network.config:
+            network.head.load_state_dict(model.network.head.state_dict())
+    _check_fit(recipe, found, rule)
+    network.encoder.load_state_dict(source.encoder.state_dict())
+    network.decoder.load_state_dict(source.decoder.state_dict())
+    return network
+
+
+def keeps_reconstructing(recipe: LandmarkRecipe) -> bool:
+    """Whether the network that a recipe makes still shows faces when it is asked to reconstruct them.
+
+    It does if it started from something that did, and its decoder stayed frozen or the reconstruction was trained
+    along. 3FabRec, section 3.3.2: a fine-tuned encoder gives up some of the likeness.
+    """
+    if recipe.loss.reconstruction_weight > 0:
+        return True
+    if recipe.start_from is None or any(phase.decoder > 0 for phase in recipe.phases):
+        return False
+    header, _ = read_safetensors(recipe.start_from, "autoencoder or model file")
+    return header.get("format") == AUTOENCODER_FORMAT or bool(header.get("reconstructs"))
+
+
+def _check_fit(recipe: LandmarkRecipe, found: AutoencoderConfig, rule: CropRule) -> None:
+    wanted = AutoencoderConfig(recipe.network.input_size, recipe.network.z_dim, recipe.network.width)
+    if found != wanted:
+        raise FewmarkError(f"{recipe.start_from}: holds {found}, but the recipe asks for {wanted}")
+    if rule != recipe.crop:
+        raise FewmarkError(f"{recipe.start_from}: was trained on crops by {rule}, but the recipe has {recipe.crop}")
