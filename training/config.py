@@ -61,12 +61,9 @@ class PhaseConfig:
 
 @dataclass(frozen=True, slots=True)
 class UnlabelledConfig:
-    """Faces without labels beside the labelled ones: the network's own moving average labels them (a mean teacher).
+    """Faces without labels beside the labelled ones, see ``training/teacher.py``; not in the papers."""
 
-    Tarvainen and Valpola, Mean teachers are better role models, NeurIPS 2017. Not in the papers that this project
-    implements.
-    """
-
+    labels: Path | None = None  # by another model (`fewmark label-faces`); None: the network's own moving average labels
     roots: tuple[Path, ...] = ()  # folders that `fewmark prepare-faces` made
     weight: float = 0.0  # of their loss; 0: they are not used
     batch_size: int = 16  # faces in every step

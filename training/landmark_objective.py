@@ -12,7 +12,7 @@ from models.heatmaps import heatmap_from_crop
 from training.autoencoder_losses import reconstruction_l1, structural_loss
 from training.config import AutoencoderLossConfig, LandmarkRecipe
 from training.losses import build_heatmap_loss
-from training.mean_teacher import TaughtBatch
+from training.teacher import TaughtBatch
 
 
 class Targets(NamedTuple):

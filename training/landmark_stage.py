@@ -26,7 +26,7 @@ from training.config import LandmarkRecipe, PhaseConfig
 from training.crop_stream import CropStream, LabelledCrops, load_crops
 from training.datasets import FaceSample, get_dataset, split_validation
 from training.landmark_objective import LandmarkObjective, Targets
-from training.mean_teacher import MeanTeacher
+from training.teacher import Teacher
 from training.metrics import failure_rate, nme_per_face, point_errors
 from training.precision import autocast, resolve_precision
 from training.processes import Processes, start_processes
@@ -89,7 +89,7 @@ def train_on_faces(
     state = TrainingState(build_network(recipe, scheme), recipe.optimiser, processes, precision)
     if resume:
         state.restore(checkpoint, recipe.phases)
-    teacher = MeanTeacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
+    teacher = Teacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
     processes.wait()  # until all have looked for a checkpoint
     log = RunLog(out, recipe, processes.is_main)
 
@@ -189,7 +189,9 @@ def without_paths(recipe: LandmarkRecipe) -> LandmarkRecipe:
         recipe,
         start_from=Path(recipe.start_from.name) if recipe.start_from else None,
         data=dataclasses.replace(recipe.data, root=None),
-        unlabelled=dataclasses.replace(recipe.unlabelled, roots=()),
+        unlabelled=dataclasses.replace(
+            recipe.unlabelled, roots=(), labels=Path(labels.name) if (labels := recipe.unlabelled.labels) else None
+        ),
     )
 
 

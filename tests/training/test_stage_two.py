@@ -30,7 +30,7 @@ from training.config import (
 )
 from training.few_shot import draw, parse_sizes, run_few_shot
 from training.landmark_stage import phase_ends, read_faces, train_landmarks
-from training.mean_teacher import MeanTeacher
+from training.teacher import Teacher
 from training.processes import Processes
 from training.starting_point import build_network, keeps_reconstructing
 
@@ -128,7 +128,7 @@ def test_the_teacher_labels_follow_the_augmentation(unlabelled: Path) -> None:
     settings = UnlabelledConfig(roots=(unlabelled,), weight=1.0, batch_size=6, min_confidence=0.0)
     augmentation = AugmentationConfig(flip=0.5, translation=0.05, scale=0.1, rotation_deg=20)
     recipe = replace(RECIPE, unlabelled=settings, augmentation=augmentation)
-    teacher = MeanTeacher(recipe, IBUG_68)
+    teacher = Teacher(recipe, IBUG_68)
     network = build_network(recipe, IBUG_68).eval()
     a, b = (teacher.batch(7, network, torch.device("cpu")) for _ in range(2))
     torch.testing.assert_close(a.images, b.images)
@@ -136,7 +136,7 @@ def test_the_teacher_labels_follow_the_augmentation(unlabelled: Path) -> None:
     assert a.images.shape == (6, 3, 128, 128)
     assert a.points.shape == (6, 68, 2)
     plain = replace(recipe, augmentation=AugmentationConfig())
-    direct = MeanTeacher(plain, IBUG_68).batch(7, network, torch.device("cpu"))
+    direct = Teacher(plain, IBUG_68).batch(7, network, torch.device("cpu"))
     torch.testing.assert_close(network.locate(direct.images).points, direct.points, atol=1e-2, rtol=0)
 
 

@@ -1,0 +1,91 @@
+"""Faces without labels in landmark training: a teacher labels them, the network learns to find the same points under
+augmentation.
+
+The teacher is the moving average of the network itself (Tarvainen and Valpola, Mean teachers are better role models,
+NeurIPS 2017, with points in place of class probabilities), or another model, whose labels lie in a file. Legend: B batch,
+K landmarks, S crop side, C side of a stored face.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.errors import FewmarkError
+from models.face_network import FaceNetwork
+from models.landmark_schemes import LandmarkScheme
+from training.augmentation import AugmentationConfig
+from training.batch_augmentation import change_appearance, random_crops
+from training.config import LandmarkRecipe
+from training.face_labels import FaceLabels, load_face_labels
+from training.faces import load_faces
+from training.seeding import generator_for
+
+
+class TaughtBatch(NamedTuple):
+    """Augmented crops with the teacher's labels."""
+
+    images: Tensor  # (B, 3, S, S) float32, 0..1
+    points: Tensor  # (B, K, 2) crop pixels
+    weights: Tensor  # (B, K) the teacher's confidence, 0 where it is too low
+
+
+class Teacher:
+    """Draws unlabelled faces and labels them; the seed and the step alone determine which and how augmented."""
+
+    def __init__(self, recipe: LandmarkRecipe, scheme: LandmarkScheme) -> None:
+        """Raises FewmarkError where faces or labels are missing or don't fit the recipe."""
+        self.recipe = recipe
+        self._mirror = torch.tensor(scheme.mirror_permutation)
+        store = load_faces(recipe.unlabelled.roots, size=recipe.network.input_size, held_out=0.0)
+        self._labels: FaceLabels | None = None
+        self._images = store.images
+        if recipe.unlabelled.labels is not None:
+            labels = load_face_labels(recipe.unlabelled.labels)
+            _check_fit(recipe, labels, scheme)
+            number = {name: i for i, name in enumerate(store.names)}
+            if missing := [name for name in labels.names if name not in number]:
+                raise FewmarkError(f"{recipe.unlabelled.labels}: labels {missing[0]}, which is not among the faces")
+            self._labels = labels
+            self._images = store.images[[number[name] for name in labels.names]]
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @torch.no_grad()
+    def batch(self, step: int, average: FaceNetwork, device: torch.device, rank: int = 0) -> TaughtBatch:
+        """The unlabelled part of a training step.
+
+        Args:
+            average: the moving average of the network, which labels the faces if no other model has.
+        """
+        recipe = self.recipe
+        settings, size = recipe.unlabelled, recipe.network.input_size
+        generator = generator_for(recipe.seed, step, rank)
+        chosen = torch.randint(len(self), (settings.batch_size,), generator=generator)
+        stored = self._images[chosen]
+        if self._labels is not None:
+            points, confidence = self._labels.points[chosen], self._labels.confidence[chosen]
+        else:
+            plain = random_crops(stored, size, AugmentationConfig(), generator, rule=recipe.crop).images
+            average.eval()
+            found = average.locate(plain.to(device).contiguous(memory_format=torch.channels_last))
+            points, confidence = found.points.cpu(), found.confidence.cpu()
+        weights = torch.where(confidence >= settings.min_confidence, confidence, 0.0)
+        points = points + (stored.shape[-1] - size) // 2  # crop pixels to those of the stored face
+        crops = random_crops(stored, size, recipe.augmentation, generator, points, self._mirror, recipe.crop)
+        assert crops.points is not None
+        weights = torch.where(crops.mirrored.view(-1, 1), weights[:, self._mirror], weights)
+        images = change_appearance(crops.images, recipe.augmentation, generator)
+        return TaughtBatch(images.to(device), crops.points.to(device), weights.to(device))
+
+
+def _check_fit(recipe: LandmarkRecipe, labels: FaceLabels, scheme: LandmarkScheme) -> None:
+    if labels.scheme != scheme.name:
+        raise FewmarkError(f"{recipe.unlabelled.labels}: labels by {labels.scheme}, the data are of {scheme.name}")
+    if labels.crop_size != recipe.network.input_size:
+        raise FewmarkError(
+            f"{recipe.unlabelled.labels}: labels for {labels.crop_size} px, the recipe has {recipe.network.input_size}"
+        )
