@@ -44,7 +44,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 def test_the_command_measures_reports_and_compares(few_faces: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    code, out, err = run("evaluate", few_faces, "--subset", "all", "--squares", 3, "--out", first)
+    code, out, err = run("evaluate", few_faces, "--subset", "all", "--squares", 3, "--backend", "eager", "--out", first)
     assert code == 0, err
     assert "no image beside it" in err
     assert "3 squares without a face" in out
@@ -53,7 +53,18 @@ def test_the_command_measures_reports_and_compares(few_faces: Path, tmp_path: Pa
     assert figures["overall"]["nme_percent"] < 8
     assert figures["background"]["squares"] == 3
 
-    options = ("--crops", "truth", "--normaliser", "box-diagonal", "--threshold", 5, "--squares", 0)
+    options = (
+        "--backend",
+        "eager",
+        "--crops",
+        "truth",
+        "--normaliser",
+        "box-diagonal",
+        "--threshold",
+        5,
+        "--squares",
+        0,
+    )
     code, out, err = run("evaluate", few_faces, "--subset", "all", *options, "--compare", first, "--out", second)
     assert code == 0, err
     assert "FR@5 %" in out
@@ -91,10 +102,18 @@ def test_too_few_faces_to_calibrate_leave_the_model_as_it_was(few_faces: Path, t
     path = tmp_path / "model.safetensors"
     shutil.copy(MODELS[DEFAULT_MODEL].weights, path)
     before = path.read_bytes()
-    code, _, err = run("calibrate", path, "--data", few_faces, "--subset", "all")
+    code, _, err = run("calibrate", path, "--data", few_faces, "--subset", "all", "--backend", "eager")
     assert code == 2
     assert "photos are too few" in err
     assert path.read_bytes() == before
+
+
+def test_validation_is_what_the_models_own_recipe_held_out(few_faces: Path) -> None:
+    model = replace(open_model(DEFAULT_MODEL), provenance={"recipe": {"data": {"validation": 0.4}}})
+    evaluation = evaluate_model(model, few_faces, crops="truth", backend="eager")
+    held_out = select_samples("300w", few_faces, "validation", 0.4).samples
+    assert 0 < len(held_out) < FACES
+    assert list(evaluation.faces.images) == [s.image_path.relative_to(few_faces).as_posix() for s in held_out]
 
 
 def halved() -> ConfidenceCalibration:

@@ -152,7 +152,7 @@ def test_the_report_holds_figures_and_plot(face_tracker: FaceTracker, tmp_path: 
     figures, plot = write_video_report(measured, tmp_path / "report")
     content = json.loads(figures.read_text())
     assert content["normaliser"] == "pupils"
-    assert content["raw"]["still_percent"] == measured.raw.still_percent
+    assert content["raw"]["still_percent"] == pytest.approx(measured.raw.still_percent, abs=1e-5)
     assert content["smoothing"]["beta"] == OneEuroSettings().beta
     assert plot.read_bytes().startswith(b"\x89PNG")
     (tmp_path / "file").write_text("")

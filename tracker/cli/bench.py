@@ -13,7 +13,7 @@ from tracker.cli.console import emit, err, out, say, warn
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from tracker.bench import BenchReport, Environment, SoakReport
+    from tracker.bench import BenchReport, Environment, MemorySlope, SoakReport
     from tracker.config import TrackerConfig
     from tracker.types import SourceInfo
 
@@ -162,9 +162,15 @@ def _print_soak(report: SoakReport) -> None:
     out.print(table)
     emit(
         f"{report.frames:,} frames at {report.frames_per_s:.1f} frames/s, a face in {report.frames_with_face:,}; "
-        f"last half: {report.slope_mb_per_1000_frames:+.2f} MB per 1,000 frames"
+        f"after {report.warm_up_frames:,} to warm up: {_slope(report.slope)}"
     )
     _warn_of_load(report.other_load_percent)
+
+
+def _slope(slope: MemorySlope) -> str:
+    verdict = "memory grows" if slope.is_growth else "no growth"
+    interval = f"95 % confidence {slope.low:+.2f} .. {slope.high:+.2f}"
+    return f"{verdict}, {slope.mb_per_1000_frames:+.2f} MB per 1,000 frames ({interval})"
 
 
 def _warn_of_load(percent: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +13,11 @@ from models.errors import FewmarkError
 from tracker.cli.console import emit, err, fail, graceful_stop, say, warn
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.progress import Progress
 
     from tracker.batch import JobReport, OutputChoice, Selection
     from tracker.config import TrackerConfig
+    from tracker.types import SourceInfo, TrackingResult
 
 _DEFAULT_OVERLAYS = "contours,points,box"
 
@@ -155,26 +158,16 @@ def _run(
         typer.Exit: at least one failed.
         KeyboardInterrupt: the user stopped it.
     """
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    from tracker.batch import expected_frames, plan_jobs, run_job
+    from tracker.batch import plan_jobs, run_job
     from tracker.pipeline import open_tracker
-    from tracker.types import SourceInfo, TrackingResult
 
     failed: list[str] = []
     outputs: list[Path] = []
     jobs = plan_jobs(inputs)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[status]}"),
-    )
     with (
         open_tracker(config, model_dir=model_dir, report=say) as tracker,
         graceful_stop() as stop,
-        Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress,
+        _progress() as progress,
     ):
         choice.check(tracker)
         say(f"model {tracker.model.name}, backend {tracker.backend.name} ({tracker.backend.device})")
@@ -182,34 +175,25 @@ def _run(
             if stop():
                 break
             which = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
-            task = progress.add_task(f"{which}{job.stem}", total=None, status="")
-
-            def on_open(info: SourceInfo, task: TaskID = task) -> None:
-                progress.update(task, total=expected_frames(info, selection))
-
-            def on_result(result: TrackingResult, task: TaskID = task) -> None:
-                progress.update(task, advance=1, status=f"{result.frame.index + 1} frames, {len(result.faces)} faces")
-
             try:
-                report = run_job(
-                    job,
-                    tracker,
-                    choice,
-                    output,
-                    selection=selection,
-                    overwrite=overwrite,
-                    on_open=on_open,
-                    on_result=on_result,
-                    should_stop=stop,
-                )
+                with _shown(progress, f"{which}{job.stem}", selection) as (on_open, on_result):
+                    report = run_job(
+                        job,
+                        tracker,
+                        choice,
+                        output,
+                        selection=selection,
+                        overwrite=overwrite,
+                        on_open=on_open,
+                        on_result=on_result,
+                        should_stop=stop,
+                    )
             except FewmarkError as error:
                 failed.append(job.name)
                 fail(str(error))
             else:
                 _tell(report)
                 outputs += report.outputs
-            finally:
-                progress.remove_task(task)
     for path in outputs:  # now, as they would run into a progress bar
         emit(str(path.resolve()))
     if failed and len(jobs) > 1:
@@ -218,6 +202,40 @@ def _run(
         raise KeyboardInterrupt
     if failed:
         raise typer.Exit(2)
+
+
+def _progress() -> Progress:
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[status]}"),
+    )
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+@contextmanager
+def _shown(
+    progress: Progress, description: str, selection: Selection
+) -> Iterator[tuple[Callable[[SourceInfo], None], Callable[[TrackingResult], None]]]:
+    """A bar within the block; gives what moves it: ``on_open`` and ``on_result`` of ``run_job``."""
+    from tracker.batch import expected_frames
+
+    task = progress.add_task(description, total=None, status="")
+
+    def on_open(info: SourceInfo) -> None:
+        progress.update(task, total=expected_frames(info, selection))
+
+    def on_result(result: TrackingResult) -> None:
+        progress.update(task, advance=1, status=f"{result.frame.index + 1} frames, {len(result.faces)} faces")
+
+    try:
+        yield on_open, on_result
+    finally:
+        progress.remove_task(task)
 
 
 def _tell(report: JobReport) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracker.types import FloatArray
+from training.evaluation.plain_json import plain_json
 from training.evaluation.result import Evaluation
 from training.metrics import (
     FAILURE_THRESHOLD,
@@ -97,7 +98,7 @@ class Figures:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; what is not finite is None."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        return {key: plain_json(value) for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,13 +234,3 @@ def _background_row(confidences: FloatArray | None) -> BackgroundRow | None:
         percentile_95=float(np.percentile(confidences, 95)),
         largest=float(confidences.max()),
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 5) if np.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
-    return value

@@ -21,6 +21,7 @@ from tracker.smoothing import OneEuroFilter, OneEuroSettings
 from tracker.types import FloatArray, TrackingResult
 from tracker.version import fewmark_version
 from training.evaluation.jitter import best_lag, departures, lag_costs, normalised_mean_jitter, still_jitter
+from training.evaluation.plain_json import plain_json
 from training.evaluation.plots import save_png
 from training.metrics import face_parts
 from training.normalisers import LabelledFaces, check_normaliser, default_normaliser, normalising_lengths
@@ -77,7 +78,8 @@ class VideoEvaluation:
         figures = {name: getattr(self, name) for name in names}
         parts = {name: asdict(getattr(self, name)) for name in ("raw", "smoothed", "smoothing")}
         faces = [{"face_id": path.face_id, "frames": len(path.times_s), "px": path.length} for path in self.paths]
-        return json.dumps({"fewmark": fewmark_version(), **figures, **parts, "paths": faces}, indent=2) + "\n"
+        content = plain_json({"fewmark": fewmark_version(), **figures, **parts, "paths": faces})
+        return json.dumps(content, indent=2) + "\n"
 
 
 def evaluate_video(
