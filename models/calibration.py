@@ -49,7 +49,7 @@ class ConfidenceCalibration:
     @property
     def meaning(self) -> str:
         """What a calibrated confidence is, for headers and legends."""
-        return f"probability of an error below {100 * self.within:g} % of {self.normaliser}"
+        return f"probability of an error below {100 * self.within:g} % (normaliser: {self.normaliser})"
 
     def apply(self, confidence: NDArray[np.float32]) -> NDArray[np.float32]:
         """Calibrated confidences.

@@ -89,6 +89,12 @@ def test_demo_clip_weights_and_licence_are_in(wheel: zipfile.ZipFile) -> None:
     assert _dist_info(wheel, "licenses/LICENSE") == (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
+def test_the_windows_icons_are_in(wheel: zipfile.ZipFile) -> None:
+    icons = {path.relative_to(ROOT).as_posix() for path in (ROOT / "gui" / "icons").glob("*.svg")}
+    assert "gui/icons/fewmark.svg" in icons
+    assert icons <= set(wheel.namelist())
+
+
 def test_it_can_not_be_uploaded_by_mistake(metadata: Message) -> None:
     assert "Private :: Do Not Upload" in metadata.get_all("Classifier", [])
     assert metadata["License-Expression"] == "GPL-3.0-or-later"

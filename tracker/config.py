@@ -17,6 +17,7 @@ class DetectionConfig:
     min_score: float = 0.5  # 0..1
     tiles: bool = False  # look for faces that are small in the frame as well: slow
     period_s: float = 0.5  # a detection at least this often, for new faces
+    thorough_period_s: float = 1.0  # recordings: small faces are looked for at most this often; inf: never
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class TrackingConfig:
 
     max_faces: int = 4  # the largest are kept
     min_confidence: float = 0.55  # mean over the landmarks, below which a crop shows no face; skip128 without one: 0.49
+    doubt_margin: float = 0.3  # a NEW face must exceed min_confidence by this times (1 - the detector's score)
     refinements: int = 1  # further passes over a newly found face, each on the crop that the last one suggests
     association: AssociationSettings = field(default_factory=AssociationSettings)
 

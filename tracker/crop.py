@@ -18,7 +18,7 @@ from models.crop_rule import CropRule
 from models.landmark_schemes import LandmarkScheme
 from tracker.types import FaceBox, FaceCrop, FloatArray, ImageArray, Matrix
 
-# Beyond this many frame pixels a crop pixel, bilinear sampling would alias: the region is averaged down first.
+# Beyond this many frame pixels a crop pixel, bilinear sampling would alias: blocks of whole pixels are averaged first.
 _MAX_BILINEAR_STEP = 2.0
 
 
@@ -69,41 +69,46 @@ def frame_from_crop_matrix(box: FaceBox, crop_size: int, rule: CropRule) -> Matr
     return np.column_stack((turn, offset))
 
 
-def cut_crop(image: ImageArray, frame_from_crop: Matrix, crop_size: int) -> FaceCrop:
+def cut_crop(
+    image: ImageArray, frame_from_crop: Matrix, crop_size: int, *, border: int = cv2.BORDER_REPLICATE
+) -> FaceCrop:
     """Samples a crop out of an image.
 
     Args:
         image: (H, W, 3) uint8.
         frame_from_crop: (2, 3), a similarity.
         crop_size: S.
+        border: OpenCV's way of continuing the image over its borders; the tracker repeats them.
 
     Returns:
-        The crop, (S, S, 3); what lies outside the image repeats its border, and is black where nothing of the image is
+        The crop, (S, S, 3); outside the image it continues by ``border``, and is black where nothing of the image is
         near.
     """
     height, width = image.shape[:2]
     corners = transform_points(np.array([[-0.5, -0.5], [1, -0.5], [-0.5, 1], [1, 1]]) * crop_size, frame_from_crop)
     x0, y0 = np.floor(corners.min(axis=0)).astype(int) - 1
     x1, y1 = np.ceil(corners.max(axis=0)).astype(int) + 2
-    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+    step = math.hypot(frame_from_crop[0, 0], frame_from_crop[1, 0])
+    block = int(step) if step > _MAX_BILINEAR_STEP else 1
+    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1 + block - 1, width), min(y1 + block - 1, height)
     if x0 >= x1 or y0 >= y1:
         return FaceCrop(np.zeros((crop_size, crop_size, 3), np.uint8), frame_from_crop)
     region = image[y0:y1, x0:x1]
-    step = math.hypot(frame_from_crop[0, 0], frame_from_crop[1, 0])
     region_from_crop = frame_from_crop.copy()
     region_from_crop[:, 2] -= (x0, y0)
-    if step > _MAX_BILINEAR_STEP:
-        size = (max(1, round((x1 - x0) / step)), max(1, round((y1 - y0) / step)))
-        scale = np.array([size[0] / (x1 - x0), size[1] / (y1 - y0)])
-        region = np.asarray(cv2.resize(region, size, interpolation=cv2.INTER_AREA), np.uint8)
-        region_from_crop = region_from_crop * scale[:, None]
-        region_from_crop[:, 2] += scale / 2 - 0.5
+    columns, rows = (x1 - x0) // block, (y1 - y0) // block
+    if block > 1 and columns and rows:
+        # Several times as fast as averaging by the exact step.
+        region = region[: rows * block, : columns * block]
+        region = np.asarray(cv2.resize(region, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+        region_from_crop /= block
+        region_from_crop[:, 2] += 0.5 / block - 0.5
     crop = cv2.warpAffine(
         region,
         region_from_crop,
         (crop_size, crop_size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
+        borderMode=border,
     )
     return FaceCrop(np.asarray(crop, dtype=np.uint8), frame_from_crop)
 

@@ -9,7 +9,7 @@ import importlib.util
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-PACKAGES = ("tracker", "models", "training")
+PACKAGES = ("tracker", "models", "gui", "training")
 
 
 class InstallError(Exception):

@@ -17,6 +17,7 @@ def predict_both_ways(
     scheme: LandmarkScheme,
     *,
     heatmaps: bool = False,
+    heatmap_of: int | None = None,
     reconstructions: bool = False,
 ) -> Prediction:
     """As ``Backend.predict``, with points and confidences averaged over the crops and their mirror images.
@@ -25,7 +26,7 @@ def predict_both_ways(
         crops: (B, S, S, 3) uint8 RGB.
         scheme: tells which landmark is which in a mirror.
     """
-    prediction = backend.predict(crops, heatmaps=heatmaps, reconstructions=reconstructions)
+    prediction = backend.predict(crops, heatmaps=heatmaps, heatmap_of=heatmap_of, reconstructions=reconstructions)
     mirrored = backend.predict(np.ascontiguousarray(crops[:, :, ::-1]))
     order = list(scheme.mirror_permutation)
     points = mirrored.points[:, order]

@@ -30,7 +30,7 @@ from tracker.crop import (
 )
 from tracker.detectors import DETECTORS, FaceDetector
 from tracker.mirroring import predict_both_ways
-from tracker.scene_change import SceneChangeDetector
+from tracker.scene_change import CUT, DOUBT, SceneChangeDetector
 from tracker.smoothing import OneEuroFilter
 from tracker.timing import StageTimer
 from tracker.types import FaceBox, FloatArray, Frame, ImageArray, Matrix, TrackedFace, TrackingResult
@@ -69,7 +69,7 @@ class FaceTracker:
         self._scene = SceneChangeDetector()
         self._tracked: dict[int, FaceBox] = {}
         self._filters: dict[int, OneEuroFilter] = {}
-        self._detected_at_s = -math.inf
+        self._detected_at_s = self._thorough_at_s = -math.inf
 
     def __enter__(self) -> Self:
         return self
@@ -92,18 +92,44 @@ class FaceTracker:
             self._associator = FaceAssociator(self.config.tracking.association)
         self._scene.reset()
         self._forget()
+        self._thorough_at_s = -math.inf  # not so at a cut: where one follows the other, the period still holds
 
-    def process(self, frame: Frame, *, heatmaps: bool = False, reconstructions: bool = False) -> TrackingResult:
+    def reconfigure(self, config: TrackerConfig) -> None:
+        """Other limits and another smoothing from the next frame on; faces stay followed.
+
+        Raises:
+            ValueError: ``needs_another_tracker`` says so.
+        """
+        if needs_another_tracker(self.config, config):
+            raise ValueError("another model, backend, detection or association needs another tracker")
+        if (config.smooth, config.smoothing) != (self.config.smooth, self.config.smoothing):
+            self._filters.clear()
+        largest = sorted(self._tracked, key=lambda i: -self._tracked[i].width)[: config.tracking.max_faces]
+        self._tracked = {i: box for i, box in self._tracked.items() if i in largest}
+        self.config = config
+
+    def process(
+        self,
+        frame: Frame,
+        *,
+        heatmaps: bool = False,
+        heatmap_of: int | None = None,
+        reconstructions: bool = False,
+        recorded: bool = False,
+    ) -> TrackingResult:
         """Finds and follows the faces of the next frame.
 
         Args:
-            heatmaps: also return each face's collapsed heatmap.
+            heatmaps: also return each face's heatmap.
+            heatmap_of: index of the landmark whose heatmap that is; None collapses those of all landmarks.
             reconstructions: also return each face's reconstruction and its error.
+            recorded: the frame does not come live, there is no hurry: where no face is followed, small ones are looked
+                for as well, at most once in ``DetectionConfig.thorough_period_s``.
 
         Raises:
             FewmarkError: reconstructions are asked of a model that was not trained to make any.
         """
-        return self._process(_Request(frame.image, heatmaps, reconstructions), frame)
+        return self._process(_Request(frame.image, heatmaps, heatmap_of, reconstructions, recorded=recorded), frame)
 
     def process_still(self, frame: Frame, *, heatmaps: bool = False, reconstructions: bool = False) -> TrackingResult:
         """The same for a frame that stands for itself, as a photo does: nothing is followed, and ids count from 0.
@@ -112,7 +138,8 @@ class FaceTracker:
         each face and at its mirror image.
         """
         self.reset(restart_ids=True)
-        return self._process(_Request(frame.image, heatmaps, reconstructions, thorough=True), frame)
+        request = _Request(frame.image, heatmaps, reconstructions=reconstructions, thorough=True)
+        return self._process(request, frame)
 
     def _process(self, request: _Request, frame: Frame) -> TrackingResult:
         if request.reconstructions and not self.model.reconstructs:
@@ -120,20 +147,24 @@ class FaceTracker:
         timer = StageTimer()
         image = frame.image
         with timer.stage("scene"):
-            if self._scene.is_cut(image) or frame.time_s < self._detected_at_s:
+            if frame.time_s < self._detected_at_s:
+                self.reset()
+            resemblance = self._scene.resemblance(image)
+            if resemblance < CUT:
                 self._forget()
 
         followed = list(self._tracked.items())
         faces = self._locate(request, [box for _, box in followed], [i for i, _ in followed], timer)
-        faces = [face for face in faces if self._is_face(face)]
+        # Where a scene may have ended, what is left of its faces has to be as sure as if it were found anew.
+        believed = self._is_face if resemblance >= DOUBT else partial(self._is_new_face, detector_score=0.5)
+        faces = [face for face in faces if believed(face)]
 
         lost = len(faces) < len(followed)
         due = frame.time_s - self._detected_at_s >= self.config.detection.period_s
         room = self.config.tracking.max_faces - len(faces)
         if not faces or lost or (due and room > 0):
             with timer.stage("detect"):
-                detections = self._detector.detect(image, thorough=request.thorough)
-            self._detected_at_s = frame.time_s
+                detections = self._detect(request, frame, follows_one=bool(faces))
             new = unmatched_detections(detections, [face.box for face in faces])
             largest = sorted(new, key=lambda box: -box.width)[: max(room, 0)]
             faces += self._locate_new(request, largest, timer)
@@ -163,17 +194,32 @@ class FaceTracker:
         self._associator.reset()
         self._detected_at_s = -math.inf
 
+    def _detect(self, request: _Request, frame: Frame, *, follows_one: bool) -> list[FaceBox]:
+        period_s = self.config.detection.thorough_period_s
+        due = math.isfinite(period_s) and frame.time_s - self._thorough_at_s >= period_s
+        thorough = request.thorough or (request.recorded and due and not follows_one)
+        self._detected_at_s = frame.time_s
+        if thorough:
+            self._thorough_at_s = frame.time_s
+        return self._detector.detect(frame.image, thorough=thorough)
+
     def _is_face(self, face: _Located) -> bool:
         return face.mean_confidence >= self.config.tracking.min_confidence
 
+    def _is_new_face(self, face: _Located, detector_score: float) -> bool:
+        """The less sure the detector is, the surer the landmarks have to be: what looks like a face to one is none."""
+        tracking = self.config.tracking
+        return face.mean_confidence >= tracking.min_confidence + tracking.doubt_margin * (1 - detector_score)
+
     def _locate_new(self, request: _Request, boxes: Sequence[FaceBox], timer: StageTimer) -> list[_Located]:
         """Faces in detected boxes. The detector's box is coarse: the landmarks found in it refine the crop."""
-        refinements = self.config.tracking.refinements
-        for _ in range(refinements):
+        scores = [box.score for box in boxes]
+        for _ in range(self.config.tracking.refinements):
             coarse = self._locate(_Request(request.image), boxes, [None] * len(boxes), timer)
-            boxes = [face.box for face in coarse if self._is_face(face)]
+            kept = [(face.box, score) for face, score in zip(coarse, scores, strict=True) if self._is_face(face)]
+            boxes, scores = [box for box, _ in kept], [score for _, score in kept]
         found = self._locate(request, boxes, [None] * len(boxes), timer)
-        return [face for face in found if self._is_face(face)]
+        return [face for face, score in zip(found, scores, strict=True) if self._is_new_face(face, score)]
 
     def _locate(
         self, request: _Request, boxes: Sequence[FaceBox], ids: Sequence[int | None], timer: StageTimer
@@ -191,7 +237,12 @@ class FaceTracker:
                 predict = partial(predict_both_ways, self.backend, scheme=self.model.scheme)
             else:
                 predict = self.backend.predict
-            prediction = predict(crops, heatmaps=request.heatmaps, reconstructions=request.reconstructions)
+            prediction = predict(
+                crops,
+                heatmaps=request.heatmaps,
+                heatmap_of=request.heatmap_of,
+                reconstructions=request.reconstructions,
+            )
         located = []
         for i, (matrix, face_id) in enumerate(zip(matrices, ids, strict=True)):
             points = transform_points(prediction.points[i], matrix).astype(np.float32)
@@ -219,11 +270,12 @@ class FaceTracker:
         if self.config.smooth:
             smooth = self._filters.setdefault(face_id, OneEuroFilter(self.config.smoothing))
             points = smooth(points, time_s, face.box.width)
+        confidence = self.model.calibrated(face.confidence)  # what is a face at all was decided by the raw value
         return TrackedFace(
             face_id=face_id,
             points=points,
-            confidence=face.confidence,
-            box=bounding_box(points, face.mean_confidence),
+            confidence=confidence,
+            box=bounding_box(points, float(confidence.mean())),
             frame_from_crop=face.frame_from_crop,
             crop_size=self.model.network.config.input_size,
             heatmap=face.heatmap,
@@ -236,8 +288,19 @@ class FaceTracker:
 class _Request:
     image: ImageArray
     heatmaps: bool = False
+    heatmap_of: int | None = None
     reconstructions: bool = False
-    thorough: bool = False
+    thorough: bool = False  # a still
+    recorded: bool = False
+
+
+def needs_another_tracker(running: TrackerConfig, wanted: TrackerConfig) -> bool:
+    """Whether a tracker of one config can't be reconfigured to another."""
+
+    def fixed(config: TrackerConfig) -> tuple[object, ...]:
+        return config.model, config.backend, config.detection, config.tracking.association
+
+    return fixed(running) != fixed(wanted)
 
 
 def open_detector(

@@ -78,11 +78,11 @@ class TrackedFace:
 
     face_id: int  # stable while the face is tracked; from 0, never reused within a run
     points: FloatArray  # (K, 2) frame pixels
-    confidence: FloatArray  # (K,) 0..1
+    confidence: FloatArray  # (K,) 0..1; FaceModel.confidence_meaning says of what
     box: FaceBox  # the points' bounding box; score is the mean confidence
     frame_from_crop: Matrix  # (2, 3) of the crop that the network saw
     crop_size: int  # S, px
-    heatmap: FloatArray | None = None  # (h, w) 0..1, all landmarks collapsed, over the crop; only on request
+    heatmap: FloatArray | None = None  # (h, w) 0..1 over the crop, of all landmarks or of one; only on request
     reconstruction: ImageArray | None = None  # (S, S, 3) RGB, over the crop; only on request
     recon_error: float | None = None  # mean absolute difference of reconstruction and crop, 0..255; only on request
 

@@ -62,6 +62,21 @@ def test_a_backend_agrees_with_the_network(backend: Backend, model: FaceModel, c
     assert prediction.confidence.mean() > 0.5
 
 
+def test_the_heatmap_of_one_landmark_is_its_own(backend: Backend, model: FaceModel, crops: ImageArray) -> None:
+    images = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        maps = model.network(images)
+    for landmark in (0, 30, 67):
+        prediction = backend.predict(crops, heatmaps=True, heatmap_of=landmark)
+        assert prediction.heatmaps is not None
+        assert np.abs(prediction.heatmaps - collapse_heatmaps(maps[:, [landmark]]).numpy()).max() < 0.01
+        for heatmap, point in zip(prediction.heatmaps, prediction.points[:, landmark], strict=True):
+            v, u = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
+            peak = (np.array([u, v]) + 0.5) * crops.shape[1] / heatmap.shape[0] - 0.5
+            assert np.linalg.norm(peak - point) < 6
+    assert backend.predict(crops, heatmap_of=3).heatmaps is None
+
+
 def test_a_face_does_not_depend_on_its_batch(backend: Backend, crops: ImageArray) -> None:
     together = backend.predict(crops)
     assert together.heatmaps is None

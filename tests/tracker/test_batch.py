@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from av.audio.frame import AudioFrame
 from models.errors import FewmarkError
 from tracker.assets import demo_clip
 from tracker.batch import SIDECAR_SUFFIX, Job, JobReport, OutputChoice, Selection, plan_jobs, run_job
+from tracker.batch.claim import claimed
 from tracker.config import TrackerConfig
 from tracker.pipeline import FaceTracker, open_tracker
 from tracker.sources import open_source
@@ -328,6 +330,32 @@ def test_a_disk_that_fills_up_keeps_what_was_written(tmp_path: Path, tracker: Fa
     assert run_job(job_for(clip), tracker, CSV, tmp_path / "out").frames == 10
 
 
+def test_two_runs_do_not_write_the_same_files(tmp_path: Path, tracker: FaceTracker, clip: Path) -> None:
+    out, job, other = tmp_path / "out", job_for(clip), Job(str(clip), "other")
+
+    def intrude(result: TrackingResult) -> None:
+        with pytest.raises(FewmarkError, match=r"out.clip: another run is writing these files; wait for it"):
+            run_job(job, tracker, CSV, out, overwrite=True)
+        with claimed(out, other.stem):  # the same folder, other files
+            pass
+
+    report = run_job(job, tracker, ALL, out, selection=Selection(end_s=0.1), on_result=intrude)
+    assert (report.frames, len(rows(out / "clip.csv"))) == (3, 3)
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("clip.annotated.mp4", "clip.csv", "clip.fewmark.json", "clip.jsonl")
+    ]
+
+
+def test_a_killed_run_leaves_nothing_locked(tmp_path: Path, tracker: FaceTracker, clip: Path) -> None:
+    lock = tmp_path / "out" / ".clip.lock"
+    lock.parent.mkdir()
+    program = "import os, sys, filelock; filelock.FileLock(sys.argv[1]).acquire(); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", program, str(lock)], check=False).returncode == 9
+    assert lock.exists()
+    assert run_job(job_for(clip), tracker, CSV, lock.parent, selection=Selection(end_s=0.1)).frames == 3
+    assert not lock.exists()
+
+
 def test_a_folder_that_can_not_be_written_to_is_named(tmp_path: Path, tracker: FaceTracker, clip: Path) -> None:
     (tmp_path / "taken").write_text("mine")
     for out in (tmp_path / "taken", tmp_path / "taken" / "out"):
@@ -342,7 +370,7 @@ def test_a_read_only_folder_is_named(tmp_path: Path, tracker: FaceTracker, clip:
     run_job(job_for(clip), tracker, CSV, out, selection=Selection(end_s=0.1))
     out.chmod(0o500)
     try:
-        with pytest.raises(FewmarkError, match=r"clip\.fewmark\.json: cannot be removed"):
+        with pytest.raises(FewmarkError, match=r"\.clip\.lock: cannot be made .* choose a folder that you may"):
             run_job(job_for(clip), tracker, CSV, out)
     finally:
         out.chmod(0o700)

@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 
 from models.errors import FewmarkError
-from tracker.overlays import OVERLAYS, OverlayContext, render
+from tracker.crop import cut_crop
+from tracker.overlays import BESIDE, OVERLAYS, OverlayContext, pick_landmark, render
 from tracker.overlays.drawing import draw_discs
 from tracker.overlays.heatmap import frame_from_heatmap
+from tracker.overlays.reconstruction import FULL_ERROR, error_map
 from tracker.types import FaceBox, Frame, ImageArray, TrackedFace, TrackingResult
 
 GOLDEN: dict[str, Any] = runpy.run_path(str(Path(__file__).parent / "golden" / "make_overlay_goldens.py"))
 CONTEXT: OverlayContext = GOLDEN["CONTEXT"]
 CROP: int = GOLDEN["CROP"]
+IN_FRAME = [name for name in OVERLAYS if name != BESIDE]  # those that keep the frame's size
 
 
 def golden_result() -> TrackingResult:
@@ -46,9 +49,10 @@ def centroid(weights: ImageArray) -> tuple[float, float]:
     return float((x * weights).sum() / weights.sum()), float((y * weights).sum() / weights.sum())
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", GOLDEN["PICTURES"])
 def test_looks_as_its_golden(name: str) -> None:
-    drawn = render(golden_result(), [name], CONTEXT)
+    overlays, context = GOLDEN["PICTURES"][name]
+    drawn = render(golden_result(), overlays, context)
     assert not GOLDEN["differs"](drawn, GOLDEN["read_golden"](name)), f"look at {GOLDEN['golden_path'](name)}"
 
 
@@ -59,7 +63,8 @@ def test_draws_on_a_copy(name: str) -> None:
     result.frame.image.flags.writeable = False
     drawn = render(result, [name], CONTEXT)
     assert (result.frame.image == before).all()
-    assert (drawn != before).any()
+    both = np.concatenate([before, before], axis=1) if name == BESIDE else before
+    assert (drawn != both).any()
     assert drawn.flags.c_contiguous
     assert drawn.dtype == np.uint8
 
@@ -67,14 +72,14 @@ def test_draws_on_a_copy(name: str) -> None:
 def test_a_bgr_view_is_drawn_on_too() -> None:
     result = golden_result()
     view = dataclasses.replace(result, frame=Frame(result.frame.image[:, ::-1, ::-1], 0, 0.0))
-    assert render(view, list(OVERLAYS), CONTEXT).shape == result.frame.image.shape
+    assert render(view, IN_FRAME, CONTEXT).shape == result.frame.image.shape
 
 
 def test_no_overlays_or_no_faces_give_the_frame() -> None:
     result = golden_result()
     assert (render(result, [], CONTEXT) == result.frame.image).all()
     empty = dataclasses.replace(result, faces=())
-    assert (render(empty, list(OVERLAYS), CONTEXT) == result.frame.image).all()
+    assert (render(empty, IN_FRAME, CONTEXT) == result.frame.image).all()
 
 
 def test_the_order_of_the_names_does_not_matter() -> None:
@@ -83,7 +88,7 @@ def test_the_order_of_the_names_does_not_matter() -> None:
 
 
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
-    with pytest.raises(FewmarkError, match=r"unknown overlay pionts, mesh; choose from heatmap, contours, box, points"):
+    with pytest.raises(FewmarkError, match=r"unknown overlay pionts, mesh; choose from .*heatmap, contours, box"):
         render(golden_result(), ["pionts", "box", "mesh"], CONTEXT)
 
 
@@ -130,7 +135,7 @@ def test_insets_show_the_untouched_frame_and_as_many_faces_as_fit() -> None:
     faces = [make_face(i, (40 + 50 * (i % 12), 30 + 60 * (i // 12)), 15) for i in range(40)]
     result = on_grey(360, 640, *faces)
     plain = render(result, ["reconstruction"], CONTEXT)
-    all_drawn = render(result, list(OVERLAYS), CONTEXT)
+    all_drawn = render(result, IN_FRAME, CONTEXT)
     side, gap = 72, 5
     inset = np.s_[gap + 4 : gap + side - 20, 640 - gap - 2 * side + 4 : 640 - gap - side]
     assert (plain[inset] == 128).all()
@@ -149,7 +154,9 @@ def test_faces_without_heatmap_or_reconstruction_are_left_out() -> None:
     ("centre", "half_width"), [((10, 10), 5), ((-4000, 50), 30), ((1e9, -1e9), 40), ((20, 20), 0.0), ((100, 100), 5000)]
 )
 def test_nothing_is_out_of_bounds(size: tuple[int, int], centre: tuple[float, float], half_width: float) -> None:
-    assert render(on_grey(*size, make_face(0, centre, half_width)), list(OVERLAYS), CONTEXT).shape == (*size, 3)
+    context = dataclasses.replace(CONTEXT, error_map=True, stroke_opacity=0.5, chosen_landmark=3)
+    result = on_grey(*size, make_face(0, centre, half_width))
+    assert render(result, list(OVERLAYS), context).shape == (size[0], 2 * size[1], 3)
 
 
 def test_values_that_are_not_finite_are_left_out() -> None:
@@ -162,3 +169,80 @@ def test_values_that_are_not_finite_are_left_out() -> None:
         broken, points=np.full_like(points, np.nan), box=FaceBox(np.full(4, np.nan, np.float32), 0.5)
     )
     render(on_grey(200, 200, broken, nowhere), list(OVERLAYS), CONTEXT)
+
+
+def with_reconstruction(face: TrackedFace, level: int) -> TrackedFace:
+    return dataclasses.replace(face, reconstruction=np.full((CROP, CROP, 3), level, np.uint8))
+
+
+@pytest.mark.parametrize("roll", [0.0, 0.5])
+def test_a_reconstruction_in_place_lies_where_its_crop_was_cut(roll: float) -> None:
+    face = make_face(0, (150.3, 140.6), 40, roll)
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8).repeat(20, 0).repeat(20, 1)
+    crop = cut_crop(image, face.frame_from_crop, CROP).image
+    result = TrackingResult(Frame(image, 0, 0.0), (dataclasses.replace(face, reconstruction=crop),))
+    drawn = render(result, ["reconstruction_in_place"], CONTEXT)
+    # A reconstruction without error changes nothing but what sampling it twice blurs.
+    again = cut_crop(drawn, face.frame_from_crop, CROP).image[8:-8, 8:-8].astype(int)
+    assert np.abs(again - crop[8:-8, 8:-8]).mean() < 8
+
+
+def test_a_reconstruction_in_place_is_as_opaque_as_asked_and_ends_softly() -> None:
+    result = on_grey(200, 200, with_reconstruction(make_face(0, (100, 100), 40), 228))
+    half = render(result, ["reconstruction_in_place"], dataclasses.replace(CONTEXT, reconstruction_opacity=0.5))
+    full = render(result, ["reconstruction_in_place"], CONTEXT)
+    assert half[100, 100].tolist() == pytest.approx([178] * 3, abs=2)
+    assert full[100, 100].tolist() == pytest.approx([228] * 3, abs=1)
+    row = full[100, :, 0].astype(int)
+    assert np.abs(np.diff(row)).max() < 30
+    assert (row[:30] == 128).all()
+
+
+def test_a_reconstruction_beside_leaves_the_frame_itself_alone() -> None:
+    result = on_grey(200, 240, with_reconstruction(make_face(0, (100, 100), 40), 228))
+    drawn = render(result, [BESIDE], dataclasses.replace(CONTEXT, reconstruction_opacity=0.1))
+    assert (drawn[:, :240] == 128).all()
+    assert drawn[100, 240 + 100].tolist() == pytest.approx([228] * 3, abs=1)
+
+
+def test_the_error_map_is_the_mean_difference_and_only_there_where_it_is_wanted() -> None:
+    face = with_reconstruction(make_face(0, (100, 100), 40), 128 + 16)
+    result = on_grey(200, 200, face)
+    assert error_map(result.frame.image, face).tolist() == [[round(16 * 255 / FULL_ERROR)] * CROP] * CROP
+    exact = on_grey(200, 200, with_reconstruction(face, 128))
+    wanted = dataclasses.replace(CONTEXT, error_map=True)
+    for shown, context in ((exact, wanted), (exact, CONTEXT)):
+        assert np.abs(render(shown, ["reconstruction_in_place"], context).astype(int) - 128).max() <= 1
+    with_map, without = (render(result, ["reconstruction_in_place"], context) for context in (wanted, CONTEXT))
+    assert np.abs(with_map[100, 100].astype(int) - without[100, 100]).max() > 10
+
+
+def test_faint_strokes_change_the_frame_by_their_share() -> None:
+    result = on_grey(200, 200, make_face(0, (100, 100), 40))
+    full, faint = (
+        render(result, ["points", "box"], dataclasses.replace(CONTEXT, stroke_opacity=share)).astype(int) - 128
+        for share in (1.0, 0.25)
+    )
+    assert np.abs(faint - full / 4).max() <= 1
+
+
+def test_the_landmark_that_is_pointed_at_is_picked() -> None:
+    near, far = make_face(0, (60, 60), 20), make_face(3, (140, 120), 30, 0.3)
+    result = on_grey(200, 220, near, far)
+    x, y = (float(v) for v in far.points[5])
+    picked = pick_landmark(result, x + 0.7, y - 0.4)
+    assert picked is not None
+    assert (picked.face_id, picked.index) == (3, 5)
+    assert picked.confidence == pytest.approx(float(far.confidence[5]))
+    assert pick_landmark(result, x + 220, y) == picked  # the same in the second picture of a pair
+    assert pick_landmark(result, 200.0, 10.0) is None
+    distant = float(near.points[:, 0].min()) - 9, float(near.points[0, 1])
+    assert pick_landmark(result, *distant) is None
+    assert pick_landmark(result, *distant, least_reach_px=12) is not None
+
+
+def test_points_that_are_not_finite_are_not_picked() -> None:
+    face = make_face(0, (60, 60), 20)
+    lost = dataclasses.replace(face, points=np.full_like(face.points, np.nan))
+    assert pick_landmark(on_grey(100, 100, lost), 60, 60) is None
+    assert pick_landmark(on_grey(100, 100), 60, 60) is None

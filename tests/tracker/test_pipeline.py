@@ -11,10 +11,11 @@ import pytest
 
 from models.errors import FewmarkError
 from tracker.assets import demo_clip
+from tracker.backends import Choice
 from tracker.config import DetectionConfig, TrackerConfig, TrackingConfig
-from tracker.pipeline import FaceTracker, open_tracker
+from tracker.pipeline import FaceTracker, open_detector, open_tracker
 from tracker.sources import open_source
-from tracker.types import Frame, ImageArray
+from tracker.types import FaceBox, Frame, ImageArray
 
 
 def demo_frames(count: int, step: int = 1) -> list[Frame]:
@@ -115,6 +116,70 @@ def test_a_small_face_is_found_in_a_still(face_tracker: FaceTracker, portrait: I
     assert 1300 < face.points[30, 0] < 1684
 
 
+class WatchedDetector:
+    """The real detector, which also notes when it was asked to look thoroughly."""
+
+    def __init__(self) -> None:
+        self._detector = open_detector(DetectionConfig())
+        self.looks: list[bool] = []
+
+    def detect(self, image: ImageArray, *, thorough: bool = False) -> list[FaceBox]:
+        self.looks.append(thorough)
+        return self._detector.detect(image, thorough=thorough)
+
+    def close(self) -> None:
+        self._detector.close()
+
+
+def test_a_recording_is_looked_through_for_small_faces_once_a_second(face_tracker: FaceTracker) -> None:
+    detector = WatchedDetector()
+    choice = Choice(face_tracker.backend, ())
+    tracker = FaceTracker(face_tracker.model, choice, detector)
+    grey = np.full((240, 320, 3), 90, np.uint8)
+
+    def thorough_at(times: list[float], *, recorded: bool = True) -> list[float]:
+        detector.looks.clear()
+        for i, time_s in enumerate(times):
+            tracker.process(Frame(grey, i, time_s), recorded=recorded)
+        assert len(detector.looks) == len(times)  # nothing is followed: every frame is looked at
+        return [time_s for time_s, thorough in zip(times, detector.looks, strict=True) if thorough]
+
+    try:
+        times = [i / 10 for i in range(25)]
+        assert thorough_at(times) == [0.0, 1.0, 2.0]
+        assert thorough_at(times[:3]) == [0.0]  # wound back
+        assert thorough_at([5.0, 6.0], recorded=False) == []
+        never = TrackerConfig(detection=DetectionConfig(thorough_period_s=float("inf")))
+        tracker = FaceTracker(face_tracker.model, choice, detector, never)
+        assert thorough_at([0.0, 9.0]) == []
+    finally:
+        detector.close()
+
+
+def test_a_small_face_of_a_recording_is_followed_from_its_first_frame(
+    shared_data: Path, face_tracker: FaceTracker
+) -> None:
+    with open_source(shared_data / "videos/hand_over_face_thanks.mkv", end_s=0.35) as source:
+        results = [face_tracker.process(frame, recorded=True) for frame in source]
+    assert len(results) == 11
+    for result in results:
+        (face,) = result.faces
+        assert 40 < face.box.width < 90
+        assert 250 < face.points[30, 0] < 370
+        assert 60 < face.points[30, 1] < 160
+
+
+def test_a_skull_on_a_shirt_is_no_face(shared_data: Path, face_tracker: FaceTracker) -> None:
+    """Its landmarks are as sure as those of a face that is turned away, but the detector is not."""
+    with open_source(shared_data / "videos/hand_over_face_help.mkv", end_s=0.8) as source:
+        results = [face_tracker.process(frame, recorded=True) for frame in source]
+    assert {len(result.faces) for result in results} == {1}
+    face_tracker.reset()
+    with open_source(shared_data / "videos/two_faces_720p.mp4", end_s=0.35) as source:
+        results = [face_tracker.process(frame, recorded=True) for frame in source]
+    assert [result.frame.index for result in results if result.faces] == [8, 9]
+
+
 def test_a_lost_face_is_found_again_under_its_id(face_tracker: FaceTracker, portrait: ImageArray) -> None:
     grey = np.full_like(portrait, 60)
     ids = []
@@ -133,6 +198,18 @@ def test_after_a_cut_ids_start_anew(shared_data: Path, face_tracker: FaceTracker
     assert before
     assert after
     assert not before & after
+
+
+def test_after_a_cut_with_a_frame_of_both_scenes_nothing_of_the_old_one_is_left(
+    shared_data: Path, face_tracker: FaceTracker
+) -> None:
+    with open_source(shared_data / "videos/two_faces_720p.mp4", start_s=6.7, end_s=7.0) as source:
+        results = [face_tracker.process(frame, recorded=True) for frame in source]
+    assert {len(r.faces) for r in results if r.frame.index < 205} == {1}
+    before = {f.face_id for r in results for f in r.faces if r.frame.index < 205}
+    after = [[f.face_id for f in r.faces] for r in results if r.frame.index >= 206]
+    assert len(after) == 3
+    assert all(len(ids) == 1 and ids[0] not in before for ids in after)
 
 
 def test_smoothing_calms_a_still_face(portrait: ImageArray) -> None:

@@ -103,6 +103,8 @@ def test_json_lines(tmp_path: Path) -> None:
         "score": 0.875,
         "points": [[10, 20.123], [30.5, 20], [20, 0]],
         "confidence": [0.5, 1, 0.25],
+        "crop_size": 64,
+        "frame_from_crop": [[1, 0, 0], [0, 1, 0]],
     }
     assert first == {"frame": 0, "time_s": 0.333333, "faces": [face, face | {"id": 4, "recon_error": 12.346}]}
     assert second == {"frame": 5, "time_s": 0.5, "name": "img.png", "faces": []}

@@ -20,6 +20,7 @@ from training.evaluation import (
     load_evaluation,
     print_comparison,
     print_evaluation,
+    render_page,
     unique_names,
     work_out,
     write_report,
@@ -67,7 +68,7 @@ def made_up(groups: tuple[tuple[str, ...], ...] = GROUPS) -> Evaluation:
         ),
         predicted=predicted,
         confidence=confidence,
-        confidence_meaning="probability of an error below 5 % of outer-eyes",
+        confidence_meaning="probability of an error below 5 % (normaliser: outer-eyes)",
         skipped=("e.png: not a readable image",),
         background=np.array([0.2, 0.3, 0.4], np.float32),
     )
@@ -244,6 +245,18 @@ def test_the_tables_hold_the_figures() -> None:
     for figure in ("common", "challenging", "6.00", "50.00", "66.7 %", "95th percentile", "worst: d.png, not found"):
         assert figure in text
     assert "other was measured on other faces than m." in text
+
+
+def test_a_calibration_that_has_seen_the_faces_says_so(tmp_path: Path) -> None:
+    evaluation = replace(made_up(), calibrated_on="300w test", cross_validated_error=0.0123)
+    evaluation.save(tmp_path / "evaluation.npz")
+    evaluation = load_evaluation(tmp_path)
+    entry = Entry("m", evaluation, work_out(evaluation))
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_evaluation(entry, console)
+    assert "on the faces that calibrated it, 0.012 on unseen ones" in console.export_text()
+    assert "the very faces that it was fitted to" in render_page([entry], tmp_path)
+    assert "very faces" not in render_page([replace(entry, evaluation=replace(evaluation, subset="train"))], tmp_path)
 
 
 def test_arguments_that_make_no_sense(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_calibrated_confidences_are_what_users_see(few_faces: Path, tmp_path: Pa
         np.testing.assert_allclose(calibrated.confidence, raw.confidence / 2, atol=1e-6)
         assert raw.confidence.max() > 0.55
         assert (raw.calibrated_on, calibrated.calibrated_on) == ("", "by hand")
-        assert calibrated.confidence_meaning == "probability of an error below 5 % of outer-eyes"
+        assert calibrated.confidence_meaning == "probability of an error below 5 % (normaliser: outer-eyes)"
 
 
 def test_the_tracker_scores_a_face_by_its_calibrated_confidence(face_tracker: FaceTracker, few_faces: Path) -> None:

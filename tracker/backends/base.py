@@ -17,7 +17,7 @@ class Prediction:
 
     points: FloatArray  # (B, K, 2) crop pixels, sub-pixel
     confidence: FloatArray  # (B, K) 0..1
-    heatmaps: FloatArray | None = None  # (B, h, h) 0..1, collapsed over the landmarks; only on request
+    heatmaps: FloatArray | None = None  # (B, h, h) 0..1, of all landmarks collapsed or of one; only on request
     reconstructions: ImageArray | None = None  # (B, S, S, 3) RGB; only on request
 
 
@@ -30,12 +30,20 @@ class Backend(Protocol):
     name: str  # as in BACKENDS
     device: str  # for people: "CPU, 2 threads", "NVIDIA H100"
 
-    def predict(self, crops: ImageArray, *, heatmaps: bool = False, reconstructions: bool = False) -> Prediction:
+    def predict(
+        self,
+        crops: ImageArray,
+        *,
+        heatmaps: bool = False,
+        heatmap_of: int | None = None,
+        reconstructions: bool = False,
+    ) -> Prediction:
         """Locates the landmarks.
 
         Args:
             crops: (B, S, S, 3) uint8 RGB, B >= 1.
-            heatmaps: also return the collapsed heatmaps.
+            heatmaps: also return heatmaps, relative to their own peaks.
+            heatmap_of: index of the landmark whose heatmaps these are; None collapses those of all landmarks.
             reconstructions: also return what the autoencoder makes of the crops.
         """
         ...

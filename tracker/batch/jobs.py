@@ -94,6 +94,11 @@ def _unique_stems(specs: Sequence[str]) -> list[str]:
     return list(_numbered(stems))
 
 
+def stem_candidates(spec: str) -> tuple[str, ...]:
+    """Stems for the files of one source, the shortest first."""
+    return tuple(dict.fromkeys(_stem(spec, level) for level in range(3)))
+
+
 def _stem(spec: str, level: int) -> str:
     if not _is_path(spec):
         return re.sub(r"[^\w\-]+", "_", without_password(spec)).strip("_")[:_MAX_STEM] or "source"

@@ -5,21 +5,23 @@ from __future__ import annotations
 import gc
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from models.errors import FewmarkError
+from tracker.batch.claim import claimed
 from tracker.batch.jobs import Job
 from tracker.batch.settings import OutputChoice, Selection
 from tracker.batch.sidecar import Sidecar, describe_request
 from tracker.overlays import OverlayContext, render
 from tracker.pipeline import FaceTracker
 from tracker.sinks import AnnotatedImagesSink, AnnotatedVideoSink, JsonLinesSink, OpenFaceCsvSink, ResultSink
-from tracker.sources import open_source
-from tracker.types import SourceInfo, TrackingResult
+from tracker.sources import FrameSource, open_source
+from tracker.types import Frame, SourceInfo, TrackingResult
 
 
 @dataclass(slots=True)
@@ -83,56 +85,83 @@ def run_job(
         sidecar.check_same_source(request)
 
     report = JobReport(job.name)
-    totals: Counter[str] = Counter()
     start_s, end_s, film_rate = selection.start_s, selection.end_s, selection.film_rate
-    with open_source(job.spec, start_s=start_s, end_s=end_s, film_rate=film_rate) as source:
+    with open_source(job.spec, start_s=start_s, end_s=end_s, film_rate=film_rate) as source, claimed(out, job.stem):
         info = source.info
         paths = choice.paths(out, job.stem, are_stills=info.are_stills)
         if info.is_live and not overwrite:
             _check_no_recording(paths)
         if on_open:
             on_open(info)
-        _make_folder(out)
         sidecar.remove()
         tracker.reset(restart_ids=True)
-        process = tracker.process_still if info.are_stills else tracker.process
         with ExitStack() as stack:
             sinks = [
                 stack.enter_context(_open_sink(kind, path, tracker, choice, info, start_s))
                 for kind, path in paths.items()
             ]
-            first_s: float | None = None
-            for frame in source:
-                if should_stop():
-                    report.finished = False
-                    break
-                first_s = frame.time_s if first_s is None else first_s
-                if selection.seconds is not None and frame.time_s - first_s >= selection.seconds:
-                    break
-                result = process(frame, heatmaps=choice.heatmaps, reconstructions=choice.reconstructions)
-                for sink in sinks:
-                    sink.write(result)
-                report.frames += 1
-                report.frames_with_face += bool(result.faces)
-                totals.update(result.stage_ms)
-                if on_result:
-                    on_result(result)
+            process = partial(
+                tracker.process_still if info.are_stills else partial(tracker.process, recorded=not info.is_live),
+                heatmaps=choice.heatmaps,
+                reconstructions=choice.reconstructions,
+            )
+            frames = _selected(source, selection, should_stop, report)
+            _track(frames, process, sinks, on_result or (lambda _: None), report)
         report.warnings = [*source.warnings, *_warnings_of(sinks)]
-    report.outputs = [path for path in paths.values() if path.exists()]
-    report.stage_ms = {name: round(ms / report.frames, 3) for name, ms in totals.items()}
+        report.outputs = [path for path in paths.values() if path.exists()]
+        if report.finished or info.is_live:
+            sidecar.write(request, report.outputs, _facts(tracker, report))
     gc.collect()  # PyAV's contexts hang in reference cycles: a long batch would pile them up
-    if report.finished or info.is_live:
-        facts = {
-            "model": tracker.model.name,
-            "backend": tracker.backend.name,
-            "device": tracker.backend.device,
-            "frames": report.frames,
-            "frames_with_face": report.frames_with_face,
-            "stage_ms": report.stage_ms,
-            "warnings": report.warnings,
-        }
-        sidecar.write(request, report.outputs, facts)
     return report
+
+
+def _selected(
+    source: FrameSource, selection: Selection, should_stop: Callable[[], bool], report: JobReport
+) -> Iterator[Frame]:
+    """The frames to track; ends the report as not finished once it should stop."""
+    first_s: float | None = None
+    for frame in source:
+        if should_stop():
+            report.finished = False
+            return
+        first_s = frame.time_s if first_s is None else first_s
+        if selection.seconds is not None and frame.time_s - first_s >= selection.seconds:
+            return
+        yield frame
+
+
+def _track(
+    frames: Iterable[Frame],
+    process: Callable[[Frame], TrackingResult],
+    sinks: Sequence[ResultSink],
+    on_result: Callable[[TrackingResult], None],
+    report: JobReport,
+) -> None:
+    """Sends every frame through the tracker into all sinks, and counts in the report."""
+    totals: Counter[str] = Counter()
+    for frame in frames:
+        result = process(frame)
+        for sink in sinks:
+            sink.write(result)
+        report.frames += 1
+        report.frames_with_face += bool(result.faces)
+        totals.update(result.stage_ms)
+        on_result(result)
+    report.stage_ms = {name: round(ms / report.frames, 3) for name, ms in totals.items()}
+
+
+def _facts(tracker: FaceTracker, report: JobReport) -> dict[str, Any]:
+    """What a sidecar says beyond the request."""
+    return {
+        "model": tracker.model.name,
+        "confidence_meaning": tracker.model.confidence_meaning,
+        "backend": tracker.backend.name,
+        "device": tracker.backend.device,
+        "frames": report.frames,
+        "frames_with_face": report.frames_with_face,
+        "stage_ms": report.stage_ms,
+        "warnings": report.warnings,
+    }
 
 
 def _open_sink(
@@ -142,7 +171,8 @@ def _open_sink(
     if kind == "csv":
         return OpenFaceCsvSink(path, scheme, source=info.name)
     if kind == "jsonl":
-        return JsonLinesSink(path, scheme, model=tracker.model.name, source=info.name)
+        model, meaning = tracker.model.name, tracker.model.confidence_meaning
+        return JsonLinesSink(path, scheme, model=model, source=info.name, confidence_meaning=meaning)
     draw = partial(render, overlays=choice.overlays, context=OverlayContext(scheme))
     if kind == "images":
         return AnnotatedImagesSink(path, draw)
@@ -166,12 +196,3 @@ def _check_no_recording(paths: dict[str, Path]) -> None:
             raise FewmarkError(
                 f"{path}: there is an earlier recording; choose another --out, or pass --overwrite to replace it"
             )
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FewmarkError(
-            f"{out}: the output folder can't be made ({error.strerror}); choose another --out"
-        ) from error

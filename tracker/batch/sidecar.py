@@ -32,18 +32,34 @@ def describe_request(job: Job, choice: OutputChoice, selection: Selection, confi
         FewmarkError: the source's files can't be looked at.
     """
     outputs = dataclasses.asdict(choice) | {"overlays": list(choice.overlays) if choice.video else []}
-    entry = MODELS.get(config.model)
     return {
-        **_describe_source(job),
+        **describe_source(job),
         "selection": to_mapping(selection),
         "outputs": outputs,
         "config": to_mapping(config),
-        "model_sha256": entry.sha256 if entry else file_sha256(Path(config.model)),
+        "model_sha256": model_sha256(config.model),
     }
 
 
-def _describe_source(job: Job) -> dict[str, Any]:
-    """Where a source lies, and by what a change of it is noticed; its files are null where there are none."""
+def model_sha256(name_or_path: str) -> str:
+    """Of a shipped model's file, or of a model file.
+
+    Raises:
+        FewmarkError: it can't be read.
+    """
+    entry = MODELS.get(name_or_path)
+    try:
+        return entry.sha256 if entry else file_sha256(Path(name_or_path))
+    except OSError as error:
+        raise FewmarkError(f"{name_or_path}: the model file cannot be read ({error.strerror})") from error
+
+
+def describe_source(job: Job) -> dict[str, Any]:
+    """Where a source lies, and by what a change of it is noticed; its files are null where there are none.
+
+    Raises:
+        FewmarkError: its files can't be looked at.
+    """
     path = job.path
     if path is None or not os.path.exists(path):  # noqa: PTH110  Path.exists raises for names that are too long
         return {"source": job.name, "source_files": None}

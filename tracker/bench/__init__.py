@@ -9,7 +9,7 @@ from tracker.bench.end_to_end import EndToEnd
 from tracker.bench.environment import Environment, OtherLoad, describe_environment
 from tracker.bench.measurement import WARM_UP_FRAMES, Measurement, frames_to_run, measure, open_video
 from tracker.bench.report import BenchReport, write_json
-from tracker.bench.soak import MIN_SOAK_FRAMES, MemorySample, SoakReport, soak
+from tracker.bench.soak import MIN_SOAK_FRAMES, MemorySample, MemorySlope, SoakReport, soak
 from tracker.bench.stages import STAGES, StageTime
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Environment",
     "Measurement",
     "MemorySample",
+    "MemorySlope",
     "OtherLoad",
     "SoakReport",
     "StageTime",

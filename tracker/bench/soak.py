@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -25,7 +26,11 @@ from tracker.sources import open_source
 from tracker.sources.decoding import FALLBACK_RATE
 from tracker.types import Frame, SourceInfo
 
-_SAMPLES = 100  # of the memory in a run; the slope comes from the later half of them
+_SAMPLES = 200  # of the memory in a run
+_SHOWN = 10  # of them, evenly spread, are reported
+_WARM_UP = 0.5  # share of the frames during which buffers fill that then stay
+_BATCHES = 10  # of the samples after it, see ``memory_slope``
+_T_975 = 2.306  # Student's t, 97.5 %, for the batches less the line's two parameters
 MIN_SOAK_FRAMES = 1000  # in fewer, buffers that fill once look like a leak
 
 
@@ -35,6 +40,20 @@ class MemorySample:
 
     frames: int
     resident_mb: float  # 1e6 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySlope:
+    """Growth of the resident memory, with the range in which the true one lies with 95 % confidence."""
+
+    mb_per_1000_frames: float  # 1e6 bytes
+    low: float
+    high: float
+
+    @property
+    def is_growth(self) -> bool:
+        """Whether it can be told from none."""
+        return self.low > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +71,8 @@ class SoakReport:
     frames_with_face: int
     frames_per_s: float
     memory: tuple[MemorySample, ...]  # at 10 %, 20 % ... 100 % of the frames
-    slope_mb_per_1000_frames: float  # least squares over the last half
+    warm_up_frames: int  # of them, before the slope
+    slope: MemorySlope
 
 
 def soak(
@@ -98,7 +118,7 @@ def soak(
                 draw = partial(render, overlays=choice.overlays, context=OverlayContext(scheme))
                 sinks.append(stack.enter_context(AnnotatedVideoSink(paths["video"], info, draw)))
             for frame in played_over_and_over(video, frames):
-                result = tracker.process(frame)
+                result = tracker.process(frame, recorded=True)
                 for sink in sinks:
                     sink.write(result)
                 with_face += bool(result.faces)
@@ -117,17 +137,30 @@ def soak(
             frames=frames,
             frames_with_face=with_face,
             frames_per_s=round(frames / seconds, 2),
-            memory=tuple(samples[_SAMPLES // 10 - 1 :: _SAMPLES // 10]),
-            slope_mb_per_1000_frames=round(memory_slope(samples[_SAMPLES // 2 :]), 3),
+            memory=tuple(samples[_SAMPLES // _SHOWN - 1 :: _SAMPLES // _SHOWN]),
+            warm_up_frames=round(_WARM_UP * frames),
+            slope=memory_slope(samples[round(_WARM_UP * _SAMPLES) :]),
         )
 
 
-def memory_slope(samples: Sequence[MemorySample]) -> float:
-    """MB per 1,000 frames, by least squares over two or more samples."""
-    x = np.array([sample.frames for sample in samples], np.float64) / 1000
-    y = np.array([sample.resident_mb for sample in samples])
+def memory_slope(samples: Sequence[MemorySample]) -> MemorySlope:
+    """The least-squares line through the means of ten batches of consecutive samples.
+
+    Memory goes in steps, so that neighbouring samples say nearly the same; as many independent ones would make the
+    interval far too narrow. Means of long batches are nearly independent (the method of batch means).
+
+    Args:
+        samples: evenly spaced, twenty or more.
+    """
+    batches = np.array_split(np.array([(sample.frames / 1000, sample.resident_mb) for sample in samples]), _BATCHES)
+    x, y = np.array([batch.mean(axis=0) for batch in batches]).T
     x -= x.mean()
-    return float(x @ (y - y.mean()) / (x @ x))
+    y -= y.mean()
+    slope = float(x @ y / (x @ x))
+    residuals = y - slope * x
+    error = math.sqrt(float(residuals @ residuals) / (_BATCHES - 2) / float(x @ x))
+    low, high = slope - _T_975 * error, slope + _T_975 * error
+    return MemorySlope(round(slope, 3), round(low, 3), round(high, 3))
 
 
 def played_over_and_over(video: Path, count: int) -> Iterator[Frame]:

@@ -44,7 +44,6 @@ STAGES: dict[str, str] = {
     "overlay": "default overlays",
     "encode": "RGB to H.264",
 }
-CRF, PRESET = 20, "veryfast"  # those of AnnotatedVideoSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +111,7 @@ class StageBench:
         crop: ImageArray | None = None
         self._tracker.reset(restart_ids=True)
         with TemporaryDirectory(prefix="fewmark-bench-") as folder, _one_thread(), torch.inference_mode():
-            writer = _OneThreadWriter(
-                Path(folder) / "encoded.mp4",
-                start_s=None,
-                frame_rate=self._rate,
-                audio=None,
-                crf=CRF,
-                preset=PRESET,
-            )
+            writer = _OneThreadWriter(Path(folder) / "encoded.mp4", start_s=None, frame_rate=self._rate, audio=None)
             with closing(writer):
                 for image, timer in self._decode(warm_up + frames):
                     found = self._run_frame(Frame(image, index, index / self._rate), timer, writer)

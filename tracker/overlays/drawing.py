@@ -88,6 +88,16 @@ def draw_discs(image: ImageArray, centres: FloatArray, colours: Sequence[Colour]
         cv2.fillConvexPoly(image, disc, colours[i], cv2.LINE_AA, SHIFT)
 
 
+def draw_ring(image: ImageArray, centre: FloatArray, colour: Colour, radius: float) -> None:
+    """An anti-aliased circle with a dark rim around a point (2,); left out where that is not finite."""
+    if not np.isfinite(centre).all():
+        return
+    path = fixed_point(centre + CIRCLE * radius)
+    width = max(1, round(radius * 0.12))
+    cv2.polylines(image, [path], True, DARK, width + 2, cv2.LINE_AA, SHIFT)
+    cv2.polylines(image, [path], True, colour, width, cv2.LINE_AA, SHIFT)
+
+
 def draw_lines(image: ImageArray, lines: Sequence[FloatArray], colour: Colour, width: float, opacity: float) -> None:
     """Anti-aliased open polylines, each (N, 2) pixels."""
     finite = [line for line in lines if np.isfinite(line).all()]

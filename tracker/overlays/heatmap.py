@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from tracker.overlays.base import OverlayContext
-from tracker.overlays.drawing import rect_around
+from tracker.overlays.drawing import LIGHT, draw_ring, face_side, rect_around
 from tracker.types import FloatArray, ImageArray, Matrix, TrackedFace, TrackingResult
 
 # Inferno without its black end, which would look like dirt on a face; perceptually uniform.
@@ -28,10 +28,17 @@ def frame_from_heatmap(face: TrackedFace, height: int, width: int) -> Matrix:
 
 
 def draw_heatmap(image: ImageArray, result: TrackingResult, context: OverlayContext) -> None:
-    """Where the network sees landmarks; the hotter, the more opaque, so that the face stays visible."""
+    """Where the network sees landmarks; the hotter, the more opaque, so that the face stays visible.
+
+    A landmark whose heatmap is shown alone wears a ring.
+    """
+    chosen = context.chosen_landmark
     for face in result.faces:
-        if face.heatmap is not None:
-            _blend(image, face, face.heatmap, context.heatmap_opacity)
+        if face.heatmap is None:
+            continue
+        _blend(image, face, face.heatmap, context.heatmap_opacity)
+        if chosen is not None and chosen < len(face.points):
+            draw_ring(image, face.points[chosen], LIGHT, max(5.0, face_side(face) * 0.035))
 
 
 def _blend(image: ImageArray, face: TrackedFace, heatmap: FloatArray, opacity: float) -> None:

@@ -1,4 +1,4 @@
-"""Overlays of the landmarks themselves: points, contours, boxes, confidence."""
+"""Overlays of the landmarks themselves: points, contours, boxes, ids, confidence."""
 
 from __future__ import annotations
 
@@ -57,6 +57,14 @@ def draw_box(image: ImageArray, result: TrackingResult, context: OverlayContext)
         (left, top), (right, bottom) = fixed_point(face.box.xyxy.reshape(2, 2)).tolist()
         cv2.rectangle(image, (left, top), (right, bottom), colour, thickness, cv2.LINE_AA, SHIFT)
         _draw_tag(image, face, colour, scale)
+
+
+def draw_ids(image: ImageArray, result: TrackingResult, context: OverlayContext) -> None:
+    """Every face's id and score, where its box would have them."""
+    scale = text_scale(image)
+    for face in result.faces:
+        if np.isfinite(face.box.xyxy).all():
+            _draw_tag(image, face, face_colour(face.face_id), scale)
 
 
 def draw_confidence(image: ImageArray, result: TrackingResult, context: OverlayContext) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import cv2
 
-from tracker.sinks.base import cannot_continue, cannot_create
+from tracker.sinks.base import ResultSink, cannot_continue, cannot_create
 from tracker.types import ImageArray, TrackingResult
 
 JPEG_QUALITY = 95  # 0..100
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 
-class AnnotatedImagesSink:
+class AnnotatedImagesSink(ResultSink):
     """Draws results into a folder, one image each.
 
     An image is called what its source file is called. A JPEG stays one and a PNG stays one; of any other kind it
@@ -60,11 +58,3 @@ class AnnotatedImagesSink:
 
     def close(self) -> None:
         """Nothing is held back."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -6,18 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import Full, Queue
 from threading import Thread
-from types import TracebackType
-from typing import Self
 
 from models.errors import FewmarkError
 from tracker.sinks.audio_track import open_audio
-from tracker.sinks.mp4_writer import Mp4Writer
+from tracker.sinks.base import ResultSink
+from tracker.sinks.mp4_writer import CRF, PRESET, Mp4Writer
 from tracker.types import ImageArray, SourceInfo, TrackingResult
 
 QUEUE_FRAMES = 8  # results that may wait for the encoder
 
 
-class AnnotatedVideoSink:
+class AnnotatedVideoSink(ResultSink):
     """Draws and encodes results to an H.264 MP4, in a thread of its own.
 
     ``write`` hands the result over and returns; where the encoder falls behind a file, ``write`` waits (no frame is
@@ -34,7 +33,7 @@ class AnnotatedVideoSink:
         draw: result -> uint8 (H, W, 3) RGB, for example ``functools.partial`` of ``overlays.render``.
         audio_from: a file whose audio is put under the video; its times are those of the frames.
         start_s: where the tracked range begins in the source; this source time becomes 0 in the video.
-        crf, preset: quality and speed of x264.
+        crf, preset: quality and speed of x264, as in ``mp4_writer``.
 
     Raises:
         FewmarkError: the file can't be created, ``audio_from`` can't be read, PyAV lacks libx264.
@@ -48,8 +47,8 @@ class AnnotatedVideoSink:
         *,
         audio_from: Path | None = None,
         start_s: float = 0.0,
-        crf: int = 20,
-        preset: str = "veryfast",
+        crf: int = CRF,
+        preset: str = PRESET,
     ) -> None:
         if path.suffix.lower() != ".mp4":
             raise FewmarkError(f"{path}: the annotated video is an MP4; give it a name that ends in .mp4")
@@ -92,14 +91,6 @@ class AnnotatedVideoSink:
             self._move_into_place()
         if not self._failure_told:
             self._raise_failure()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _run(self) -> None:
         while (result := self._queue.get()) is not None:

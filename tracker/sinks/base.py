@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from abc import abstractmethod
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, Self
 
 from models.errors import FewmarkError
@@ -18,17 +18,19 @@ class ResultSink(Protocol):
     is lost, and ``close`` still has to be called (leaving the ``with`` block does it).
     """
 
+    @abstractmethod
     def write(self, result: TrackingResult) -> None:
         """Append one frame. Raises FewmarkError where the output can't be written (full disk, vanished drive)."""
 
+    @abstractmethod
     def close(self) -> None:
         """Complete the output. A second call does nothing. Raises FewmarkError as ``write`` does."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class LineFile:

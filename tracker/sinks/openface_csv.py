@@ -18,11 +18,9 @@ import csv
 import io
 import math
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from models.landmark_schemes import LandmarkScheme
-from tracker.sinks.base import LineFile
+from tracker.sinks.base import LineFile, ResultSink
 from tracker.types import TrackedFace, TrackingResult
 
 
@@ -35,7 +33,7 @@ def openface_columns(num_points: int) -> list[str]:
     ]
 
 
-class OpenFaceCsvSink:
+class OpenFaceCsvSink(ResultSink):
     """Writes ``path`` row by row; the header stands there from the start, the rows of a killed run are kept.
 
     Args:
@@ -68,14 +66,6 @@ class OpenFaceCsvSink:
 
     def close(self) -> None:
         self._lines.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _csv(rows: list[list[str]]) -> str:

@@ -9,6 +9,7 @@ from typing import cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import FewmarkError
 from tracker.sources.base import ReadAheadSource, check_time_range
@@ -50,22 +51,27 @@ def read_image(path: Path) -> ImageArray:
         data = np.fromfile(path, dtype=np.uint8)  # cv2.imread fails on non-ASCII paths on Windows
     except OSError as error:
         raise FewmarkError(f"{path}: cannot be read ({error_text(error)}); check the path") from error
+    return decode_image(data, str(path))
+
+
+def decode_image(data: NDArray[np.uint8], name: str) -> ImageArray:
+    """The same for the content of an image file, (bytes,); ``name`` begins the error messages."""
     if data.size == 0:
-        raise FewmarkError(f"{path}: the file is empty; give an image file")
+        raise FewmarkError(f"{name}: the file is empty; give an image file")
     try:
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except cv2.error as error:
-        raise FewmarkError(f"{path}: cannot be decoded ({error.err}); save it again as PNG or JPEG") from error
+        raise FewmarkError(f"{name}: cannot be decoded ({error.err}); save it again as PNG or JPEG") from error
     if bgr is None:
         if bytes(data[4:8]) == b"ftyp":
-            raise FewmarkError(f"{path}: HEIC and AVIF images cannot be decoded here; save it as JPEG or PNG")
+            raise FewmarkError(f"{name}: HEIC and AVIF images cannot be decoded here; save it as JPEG or PNG")
         raise FewmarkError(
-            f"{path}: not a readable image (damaged, cut off or of another kind); save it as PNG or JPEG"
+            f"{name}: not a readable image (damaged, cut off or of another kind); save it as PNG or JPEG"
         )
     if bgr.dtype == np.uint16:
         bgr = cv2.convertScaleAbs(bgr, alpha=1 / 257)
     if bgr.dtype != np.uint8:
-        raise FewmarkError(f"{path}: {bgr.dtype} pixels; only 8 and 16 bits are read: save it as PNG")
+        raise FewmarkError(f"{name}: {bgr.dtype} pixels; only 8 and 16 bits are read: save it as PNG")
     return cast(ImageArray, np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)))
 
 

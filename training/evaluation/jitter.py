@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 
 MIN_SPEED = 0.1  # normalisers a second, below which a landmark says nothing of lag
 MAX_LAG_S = 0.25
-_LAG_STEP_S = 0.001
+_LAG_STEP_S = 0.005  # a parabola through the best three finds what lies between
 _REFERENCE_SIGMA_S = 0.04  # of the Gaussian that takes the noise out of the path that lag is measured against
 _RAYLEIGH_RMS_OVER_MEDIAN = float(np.sqrt(1 / np.log(2)))
 
@@ -90,12 +90,24 @@ def lag_costs(smoothed: Array, raw: Array, times_s: Array, length: float) -> tup
 
 
 def best_lag(lags: Array, costs: Array) -> float:
-    """The lag of least cost, seconds."""
-    return float(lags[int(costs.argmin())])
+    """The lag of least cost, seconds, between the lags by a parabola."""
+    i = int(costs.argmin())
+    if not 0 < i < len(lags) - 1:
+        return float(lags[i])
+    before, here, after = costs[i - 1 : i + 2]
+    bend = before - 2 * here + after
+    return float(lags[i] + (lags[1] - lags[0]) * (before - after) / (2 * bend)) if bend > 0 else float(lags[i])
 
 
 def _smoothed_both_ways(points: Array, times_s: Array) -> Array:
-    weights = np.exp(-0.5 * np.square((times_s[:, None] - times_s) / _REFERENCE_SIGMA_S))
-    weights /= weights.sum(axis=1, keepdims=True)
-    smoothed: Array = np.einsum("ts,skc->tkc", weights, points)
+    """(T, K, 2) under a Gaussian over time, cut off at four sigmas."""
+    reach = 4 * _REFERENCE_SIGMA_S
+    most = int((np.searchsorted(times_s, times_s + reach, side="right") - np.arange(len(times_s))).max())
+    total, weight = np.zeros_like(points), np.zeros(len(points))
+    for offset in range(-most, most + 1):
+        here = np.arange(max(0, -offset), min(len(points), len(points) - offset))
+        share = np.exp(-0.5 * np.square((times_s[here + offset] - times_s[here]) / _REFERENCE_SIGMA_S))
+        total[here] += share[:, None, None] * points[here + offset]
+        weight[here] += share
+    smoothed: Array = total / weight[:, None, None]
     return smoothed

@@ -79,6 +79,7 @@ def _describe(entry: Entry) -> dict[str, Any]:
         "backend": evaluation.backend,
         "confidence_meaning": evaluation.confidence_meaning,
         "calibrated_on": evaluation.calibrated_on,
+        "cross_validated_error": evaluation.cross_validated_error,
         **entry.figures.to_dict(),
         "skipped": list(evaluation.skipped),
     }

@@ -55,6 +55,7 @@ class Evaluation:
     confidence: FloatArray  # (N, K) 0..1, as the tracker publishes it; 0 for a face that was not found
     confidence_meaning: str  # see FaceModel.confidence_meaning
     calibrated_on: str = ""  # data set and split that the confidences were calibrated on; "": they were not
+    cross_validated_error: float | None = None  # ECE of that calibration on faces that its fit had not seen
     skipped: tuple[str, ...] = ()  # samples that could not be read, "file: reason"
     background: FloatArray | None = None  # (M,) mean raw confidence on squares without a face; None: not looked at
 
@@ -82,6 +83,11 @@ class Evaluation:
         """(N,) bool."""
         return np.asarray(np.isfinite(self.predicted).all(axis=(1, 2)))
 
+    @property
+    def calibrated_on_these(self) -> bool:
+        """Whether the calibration has seen the very faces: then its error on them flatters."""
+        return self.calibrated_on == f"{self.dataset} {self.subset}"
+
     def save(self, path: Path) -> None:
         """Writes the file whole or not at all; ``load_evaluation`` reads it. OSError where it can't be written."""
         header: dict[str, Any] = {
@@ -89,6 +95,7 @@ class Evaluation:
             "version": _VERSION,
             "scheme": self.scheme.to_dict(),
             **{name: getattr(self, name) for name in _TEXTS},
+            "cross_validated_error": self.cross_validated_error,
             "skipped": self.skipped,
             **{name: getattr(self.faces, name) for name in _NAMES},
         }
@@ -136,6 +143,7 @@ def load_evaluation(path: Path) -> Evaluation:
                 ),
                 predicted=arrays["predicted"],
                 confidence=arrays["confidence"],
+                cross_validated_error=header["cross_validated_error"],
                 skipped=tuple(header["skipped"]),
                 background=arrays.get("background"),
                 **{name: str(header[name]) for name in _TEXTS},

@@ -99,6 +99,7 @@ def evaluate_model(
         confidence=confidence,
         confidence_meaning=face_model.confidence_meaning,
         calibrated_on=str(calibration.fitted_on.get("data", "")) if calibration else "",
+        cross_validated_error=calibration.fitted_on.get("calibration_error") if calibration else None,
         skipped=(*found.skipped, *failed.values()),
         background=background,
     )

@@ -41,7 +41,10 @@ def print_evaluation(entry: Entry, console: Console) -> None:
             decimals(part.confidence),
         )
     console.print(parts)
-    console.print(f"confidence: {evaluation.confidence_meaning}; ECE {decimals(figures.calibration_error, 3)}")
+    seen = ""
+    if evaluation.calibrated_on_these and evaluation.cross_validated_error is not None:
+        seen = f" on the faces that calibrated it, {evaluation.cross_validated_error:.3f} on unseen ones"
+    console.print(f"confidence: {evaluation.confidence_meaning}; ECE {decimals(figures.calibration_error, 3)}{seen}")
     if figures.background is not None:
         without_face = figures.background
         console.print(

@@ -1,12 +1,13 @@
-"""Makes the golden images of the overlays: a synthetic frame with two faces, one PNG per overlay.
+"""Makes the golden images of the overlays: a synthetic frame with two faces, one PNG per overlay and variant.
 
-python tests/tracker/golden/make_overlay_goldens.py            # names the overlays that differ
+python tests/tracker/golden/make_overlay_goldens.py            # names the images that differ
 python tests/tracker/golden/make_overlay_goldens.py --update   # writes the PNGs anew; look at them
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,6 +33,13 @@ SCHEME = LandmarkScheme(
     edges=tuple((a, b) for path in (range(9), *LOOPS) for a, b in pairwise(path)),
 )
 CONTEXT = OverlayContext(SCHEME)
+# Name of the image -> overlays and context.
+PICTURES = {name: ((name,), CONTEXT) for name in OVERLAYS} | {
+    "error_map_inset": (("reconstruction",), replace(CONTEXT, error_map=True)),
+    "error_map_in_place": (("reconstruction_in_place",), replace(CONTEXT, error_map=True, reconstruction_opacity=0.7)),
+    "heatmap_of_one": (("heatmap",), replace(CONTEXT, chosen_landmark=20)),
+    "faint_strokes": (("contours", "points", "box"), replace(CONTEXT, stroke_opacity=0.4)),
+}
 
 
 def make_face(face_id: int, centre: tuple[float, float], half_width: float, roll: float) -> TrackedFace:
@@ -90,8 +98,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--update", action="store_true", help="write the PNGs anew")
     update = parser.parse_args().update
-    for name in OVERLAYS:
-        drawn = render(make_result(), [name], CONTEXT)
+    for name, (overlays, context) in PICTURES.items():
+        drawn = render(make_result(), overlays, context)
         if update:
             cv2.imwrite(str(golden_path(name)), drawn[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
         elif differs(drawn, read_golden(name)):

@@ -1,0 +1,278 @@
+"""The live workspace: the parts put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PyQt6.QtCore import QTimer
+from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from gui.close_up import CloseUp
+from gui.face_list import FaceList
+from gui.live.control_bar import ControlBar
+from gui.live.event_teller import EventTeller
+from gui.live.figures import Figures
+from gui.live.requests import default_folder, live_config, recording_plan
+from gui.live.source_controller import SourceController
+from gui.live.source_panel import SourcePanel
+from gui.overlay_panel import OverlayPanel
+from gui.pointer import Pointer
+from gui.services import Level, Services
+from gui.settings_schema import Settings
+from gui.tracker_bridge import LiveBridge
+from gui.video_canvas import VideoCanvas
+from gui.widgets import LabelledSlider, SidePanel
+from gui.workspace import Shortcut, Status, Workspace
+from models.errors import FewmarkError
+from models.landmark_schemes import LandmarkScheme
+from tracker.live import EventKind, LiveConfig, LiveEvent, LivePicture
+from tracker.types import TrackingResult
+
+_STATUS_MS = 500
+_MOST_FACES = 10  # that the slider offers; the settings go on to more
+
+BridgeMaker = Callable[[LiveConfig], LiveBridge]
+
+
+class LiveWorkspace(Workspace):
+    """Shows a source with its faces. It runs while it is shown, and goes on alone while it records."""
+
+    title = "Live"
+
+    def __init__(
+        self, services: Services, *, make_bridge: BridgeMaker = LiveBridge, parent: QWidget | None = None
+    ) -> None:
+        """
+        Args:
+            make_bridge: tests give their own cameras.
+        """
+        super().__init__(parent)
+        self._services = services
+        self.bridge = make_bridge(live_config(services.settings.current))
+        self.canvas = VideoCanvas()
+        self.controls = ControlBar(services.settings.current.live.plot_seconds)
+        self.faces = FaceList()
+        self.panel = SidePanel()
+        self.figures = Figures()
+        self.picture: LivePicture | None = None  # the one that is shown
+        self._close_up = CloseUp(self.canvas)
+        self._plot_seconds = services.settings.current.live.plot_seconds
+        self._timer = QTimer(self)
+        self._timer.setInterval(_STATUS_MS)
+        self.source_panel = SourcePanel()
+        self.source = SourceController(services, self.bridge, self.source_panel, self)
+        self._teller = EventTeller(
+            self.canvas, services, start=self.source.start, retry=self.bridge.session.retry_tracker
+        )
+        self._add_sections()
+        self._lay_out()
+        self._connect()
+        self._on_settings(services.settings.current)
+
+    # What the main window asks.
+
+    def activate(self) -> None:
+        self.bridge.watch_cameras()
+        self._timer.start()
+        if self._services.settings.current.live.start_at_once and self.picture is None:
+            self.source.wants_to_run = True
+        self.source.resume()
+        if not self.source.wants_to_run:
+            self._teller.offer_start()
+        self._tell_status()
+
+    def deactivate(self) -> None:
+        self.bridge.ignore_cameras()
+        if not self.bridge.session.is_recording:
+            self.source.pause()
+            self._timer.stop()
+
+    def shutdown(self) -> None:
+        self._timer.stop()
+        self.bridge.close()
+
+    def shortcuts(self) -> Sequence[Shortcut]:
+        return (
+            Shortcut("Space", "Start or stop the video", self.toggle_running),
+            Shortcut("Ctrl+R", "Start or complete a recording", self.toggle_recording),
+            Shortcut("S", "Save a snapshot", self.save_snapshot),
+            Shortcut("M", "Mirror the video, or not", self._toggle_mirror),
+            *self.overlays.shortcuts(),
+            Shortcut("+", "Zoom in", lambda: self.canvas.zoom_by(1.25)),
+            Shortcut("-", "Zoom out", lambda: self.canvas.zoom_by(0.8)),
+            Shortcut("0", "Show the whole picture", self.canvas.reset_zoom),
+        )
+
+    def open_inputs(self, inputs: Sequence[str]) -> None:
+        self.source.open(inputs)
+
+    # What the user does.
+
+    def toggle_running(self) -> None:
+        """Starts the video, or stops it."""
+        if self.source.wants_to_run:
+            self.source.stop()
+            self.figures.clear()
+            self._teller.offer_start()
+        else:
+            self.source.start()
+        self._show_state()
+
+    def toggle_recording(self) -> None:
+        """Starts a recording, or completes it."""
+        session = self.bridge.session
+        if session.is_recording:
+            session.stop_recording()
+        else:
+            try:
+                session.start_recording(recording_plan(self._services.settings.current.recording))
+            except FewmarkError as error:
+                self._services.notify(f"No recording: {error}.", Level.ERROR)
+        self._show_state()
+
+    def save_snapshot(self) -> None:
+        """Saves the picture as it is shown."""
+        if self.picture is None:
+            self._services.notify("There is no picture yet; start the video first.", Level.INFO)
+            return
+        folder = self._services.settings.current.recording.folder or default_folder()
+        self.bridge.session.snapshot(self.picture.image, folder)
+
+    def _toggle_mirror(self) -> None:
+        self._update(mirror=not self._services.settings.current.live.mirror)
+
+    def _look_closer(self, face_id: int) -> None:
+        self._close_up.toggle(face_id, self.picture.tracked.result.faces if self.picture is not None else ())
+
+    # What the session tells.
+
+    def _on_started(self) -> None:
+        self.figures.clear()
+        self.controls.plot.clear()
+        self.canvas.reset_zoom()
+        self._show_state()
+
+    def _on_picture(self) -> None:
+        picture = self.bridge.session.take_picture()
+        if picture is None:
+            return
+        self.picture = picture
+        self.canvas.show_image(picture.image)
+        if picture.is_new:
+            result = picture.tracked.result
+            self.controls.plot_faces(result.frame.time_s, {face.face_id: face.box.score for face in result.faces})
+        if picture.crops is not None:
+            self.faces.show_faces(picture.tracked.result.faces, picture.crops)
+
+    def _shown_result(self) -> TrackingResult | None:
+        return self.picture.tracked.result if self.picture is not None else None
+
+    def _shown_scheme(self) -> LandmarkScheme | None:
+        facts = self.picture.tracked.tracker if self.picture is not None else None
+        return facts.scheme if facts is not None else None
+
+    def _on_painted(self) -> None:
+        if self.picture is not None and self.picture.is_new:
+            self.figures.painted(self.picture.tracked.captured_s)
+
+    def _on_events(self) -> None:
+        for event in self.bridge.session.take_events():
+            self._take(event)
+        self._show_state()
+        self._tell_status()
+
+    def _take(self, event: LiveEvent) -> None:
+        if event.kind is EventKind.TRACKER_READY:
+            self._allow_overlays()
+        if event.kind is EventKind.SOURCE_RUNNING and event.info is not None:
+            rate = f", {event.info.frame_rate:.0f} fps" if event.info.frame_rate else ""
+            self.source_panel.show_facts(f"{event.info.width} x {event.info.height}{rate}")
+        self._teller.tell(event)
+
+    def _allow_overlays(self) -> None:
+        facts = self.bridge.session.tracker
+        if facts is not None:
+            why = "" if facts.reconstructs else f"The model {facts.model} was not trained to reconstruct faces."
+            self.overlays.allow(facts.scheme, "", why)
+
+    def _on_settings(self, settings: Settings) -> None:
+        self.bridge.session.configure(live_config(settings))
+        self.source_panel.show_settings(settings.live)
+        self._max_faces.set_value(settings.tracking.max_faces)
+        self._smoothing.set_value(settings.tracking.smoothing)
+        if settings.live.plot_seconds != self._plot_seconds:
+            self._plot_seconds = settings.live.plot_seconds
+            self.controls.plot.set_window(self._plot_seconds)
+
+    def _show_state(self) -> None:
+        session = self.bridge.session
+        statistics = session.statistics()
+        self.controls.show_running(self.source.wants_to_run)
+        self.controls.show_recording(session.is_recording, statistics.recorded_s, statistics.recording_dropped)
+        ready = session.is_capturing and session.tracker is not None
+        self.controls.allow(record=ready or session.is_recording, snapshot=self.picture is not None)
+
+    def _tell_status(self) -> None:
+        session = self.bridge.session
+        facts, statistics, running = session.tracker, session.statistics(), session.is_capturing
+        self.status_changed.emit(
+            Status(
+                model=facts.model if facts else "",
+                backend=facts.backend if facts else "",
+                device=facts.device if facts else "",
+                passed_over=facts.passed_over if facts else (),
+                camera_rate=statistics.capture_rate,
+                model_rate=statistics.tracking_rate,
+                shown_rate=self.figures.shown_rate if running else None,
+                latency_ms=self.figures.latency_ms if running else None,
+                replaced=statistics.replaced if running else None,
+                activity="Loading the model ..." if session.is_loading else "",
+            )
+        )
+
+    # Making it.
+
+    def _add_sections(self) -> None:
+        self.panel.add_section("Source", self.source_panel)
+        self.overlays = OverlayPanel(self._services.settings, "live", self.panel)
+        self._max_faces = LabelledSlider(
+            "Most", minimum=1, maximum=_MOST_FACES, step=1, show="{:.0f}".format, tip="The largest faces are followed"
+        )
+        self._smoothing = LabelledSlider("Smoothing", tip="Calmer landmarks, which follow a little later; 0 is off")
+        self.panel.add_section("Faces", self._max_faces, self._smoothing, self.faces)
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.canvas, 1)
+        column.addWidget(self.controls)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addLayout(column, 1)
+        row.addWidget(self.panel)
+
+    def _connect(self) -> None:
+        self.bridge.picture_ready.connect(self._on_picture)
+        self.bridge.events_ready.connect(self._on_events)
+        self._timer.timeout.connect(self._on_events)
+        self.source.started.connect(self._on_started)
+        self.source.waiting.connect(self.canvas.show_message)
+        self.canvas.painted.connect(self._on_painted)
+        pointer = Pointer(self.canvas, result=self._shown_result, scheme=self._shown_scheme)
+        pointer.landmark_chosen.connect(self.overlays.choose_landmark)
+        self.controls.start_wanted.connect(self.toggle_running)
+        self.controls.record_wanted.connect(self.toggle_recording)
+        self.controls.snapshot_wanted.connect(self.save_snapshot)
+        self.source_panel.size_wanted.connect(lambda width, height: self._update(width=width, height=height))
+        self.source_panel.rate_wanted.connect(lambda rate: self._update(frame_rate=rate))
+        self.source_panel.mirror_wanted.connect(lambda on: self._update(mirror=on))
+        self.faces.face_chosen.connect(self._look_closer)
+        models, settings = self._services.models, self._services.settings
+        self._max_faces.value_changed.connect(lambda count: models.choose_max_faces(round(count)))
+        self._smoothing.value_changed.connect(lambda value: settings.update("tracking", smoothing=value))
+        settings.changed.connect(self._on_settings)
+
+    def _update(self, **changes: object) -> None:
+        self._services.settings.update("live", **changes)

@@ -1,0 +1,107 @@
+"""The overlay controls that the workspaces share."""
+
+from __future__ import annotations
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from gui.overlay_panel import OverlayPanel
+from gui.services import Services
+from gui.widgets import SidePanel
+from models.landmark_schemes import IBUG_68 as SCHEME
+from tracker.overlays import OVERLAYS
+
+
+@pytest.fixture
+def side(qtbot: QtBot) -> SidePanel:
+    panel = SidePanel()
+    qtbot.addWidget(panel)
+    panel.show()
+    return panel
+
+
+def _chip(side: SidePanel, text: str) -> QPushButton:
+    (chip,) = (button for button in side.findChildren(QPushButton) if button.text() == text)
+    return chip
+
+
+def test_chips_and_settings_say_the_same(side: SidePanel, services: Services, qtbot: QtBot) -> None:
+    OverlayPanel(services.settings, "live", side).allow(SCHEME, "", "")
+    points = _chip(side, "Points")
+    services.settings.update("live", overlays=("contours",))
+    assert not points.isChecked()
+    qtbot.mouseClick(points, Qt.MouseButton.LeftButton)
+    assert services.settings.current.live.overlays == ("contours", "points")
+    assert points.isChecked()
+    services.settings.update("live", overlays=())
+    assert not points.isChecked()
+
+
+def test_workspaces_keep_their_own(services: Services, qtbot: QtBot) -> None:
+    sides = SidePanel(), SidePanel()
+    for side in sides:
+        qtbot.addWidget(side)
+    live = OverlayPanel(services.settings, "live", sides[0])
+    video = OverlayPanel(services.settings, "video", sides[1])
+    before = services.settings.current.video.overlays
+    live.toggle("ids")
+    assert "ids" in services.settings.current.live.overlays
+    assert services.settings.current.video.overlays == before
+    video.toggle("ids")
+    assert services.settings.current.video.overlays == (*before, "ids")
+
+
+def test_every_key_switches_an_overlay_that_there_is(side: SidePanel, services: Services) -> None:
+    panel = OverlayPanel(services.settings, "live", side)
+    panel.allow(SCHEME, "", "")
+    for shortcut in panel.shortcuts():
+        before = services.settings.current.live
+        shortcut.handler()
+        assert services.settings.current.live != before, shortcut.key
+        assert set(services.settings.current.live.overlays) <= set(OVERLAYS), shortcut.key
+        shortcut.handler()
+        assert set(services.settings.current.live.overlays) == set(before.overlays), shortcut.key
+
+
+def test_what_the_model_can_not_do_is_off_and_says_why(side: SidePanel, services: Services) -> None:
+    services.settings.update("live", overlays=("heatmap", "reconstruction"), error_map=True)
+    panel = OverlayPanel(services.settings, "live", side)
+    why = "The model skip128 was not trained to reconstruct faces."
+    panel.allow(SCHEME, "", why)
+    for text in ("Reconstruction", "Error map"):
+        chip = _chip(side, text)
+        assert (chip.isEnabled(), chip.isChecked()) == (False, False)
+    assert _chip(side, "Reconstruction").toolTip() == why
+    assert _chip(side, "Heatmap").isChecked()
+    panel.toggle_reconstruction()
+    panel.toggle_error_map()
+    assert services.settings.current.live.overlays == ("heatmap", "reconstruction")  # kept for a model that can
+    panel.allow(SCHEME, "", "")
+    assert _chip(side, "Reconstruction").isChecked()
+    assert _chip(side, "Error map").isChecked()
+
+
+def test_a_reconstruction_comes_back_where_it_was(side: SidePanel, services: Services) -> None:
+    panel = OverlayPanel(services.settings, "live", side)
+    panel.allow(SCHEME, "", "")
+    services.settings.update("live", overlays=("points", "reconstruction_in_place"))
+    panel.toggle_reconstruction()
+    assert services.settings.current.live.overlays == ("points",)
+    panel.toggle_reconstruction()
+    assert services.settings.current.live.overlays == ("points", "reconstruction_in_place")
+
+
+def test_a_landmark_that_is_chosen_twice_gives_all_again(side: SidePanel, services: Services) -> None:
+    services.settings.update("live", overlays=("points",))
+    panel = OverlayPanel(services.settings, "live", side)
+    panel.allow(SCHEME, "no heatmaps in these results", "")
+    panel.choose_landmark(30)
+    assert services.settings.current.live.heatmap_landmark == -1
+    panel.allow(SCHEME, "", "")
+    panel.choose_landmark(30)
+    live = services.settings.current.live
+    assert (live.heatmap_landmark, live.overlays) == (30, ("points", "heatmap"))
+    panel.choose_landmark(30)
+    assert services.settings.current.live.heatmap_landmark == -1

@@ -1,0 +1,285 @@
+"""The pipeline thread: the newest frame through the tracker, by the newest config.
+
+A tracker is made, used and closed by one thread. When another one is needed, a new thread makes it while the thread
+before goes on with the old one, and takes over once it is ready: video and results never stop meanwhile. Before the
+first tracker is ready, and without any, frames pass through without faces.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+import cv2
+import numpy as np
+
+from models.errors import FewmarkError
+from models.landmark_schemes import LandmarkScheme
+from models.registry import MODELS
+from tracker.config import TrackerConfig
+from tracker.live.capture import CapturedFrame
+from tracker.live.events import EventKind, LiveEvent, Report
+from tracker.live.mailbox import Handover, Mailbox, RateMeter
+from tracker.live.memory import settle_memory
+from tracker.live.settings import LiveConfig
+from tracker.pipeline import FaceTracker, needs_another_tracker
+from tracker.types import Frame, SourceInfo, TrackingResult
+
+_log = logging.getLogger(__name__)
+
+_WAIT_S = 0.2  # for a frame; so often a thread looks whether it is still wanted
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerFacts:
+    """Which tracker really runs."""
+
+    config: TrackerConfig
+    model: str
+    backend: str
+    device: str
+    passed_over: tuple[str, ...]  # why no better backend runs
+    scheme: LandmarkScheme
+    reconstructs: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedFrame:
+    """A result on its way to be drawn."""
+
+    result: TrackingResult
+    captured_s: float  # perf_counter
+    config: LiveConfig  # by which it was made
+    tracker: TrackerFacts | None  # None: no tracker was ready
+    info: SourceInfo
+
+
+class TrackingStage:
+    """Owns the pipeline threads: at most one that tracks and one that makes the next tracker."""
+
+    def __init__(
+        self,
+        frames: Mailbox[CapturedFrame],
+        results: Handover[TrackedFrame],
+        report: Report,
+        config: LiveConfig,
+        open_tracker: Callable[[TrackerConfig], FaceTracker],
+    ) -> None:
+        self.rate = RateMeter()  # of frames that a tracker has seen
+        self._frames, self._results, self._report = frames, results, report
+        self._open_tracker = open_tracker
+        self._lock = Lock()
+        self._turn = Lock()  # held from taking a frame to handing its result over: results keep their order
+        self._config = config
+        self._attempted: TrackerConfig | None = None  # of the last tracker that was made, or tried to
+        self._maker: _Worker | None = None
+        self._closing = Event()
+        self._workers: list[_Worker] = []
+        self._active = self._add_worker(None)
+        self._active.start()
+        self.configure(config)
+
+    @property
+    def facts(self) -> TrackerFacts | None:
+        """The tracker that runs now; None before the first is ready."""
+        return self._active.facts
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether another tracker is being made."""
+        return self._maker is not None
+
+    @property
+    def config(self) -> LiveConfig:
+        return self._config
+
+    def configure(self, config: LiveConfig) -> None:
+        """Takes effect with the next frame; what needs another tracker, once that is ready."""
+        with self._lock:
+            self._config = config
+            self._make_if_needed()
+
+    def retry(self) -> None:
+        """Makes the wanted tracker again if it could not be made, or failed."""
+        with self._lock:
+            if self._maker is None and not self._runs(self._config.tracker):
+                self._attempted = None
+                self._make_if_needed()
+
+    def stop(self) -> None:
+        """Asks the threads to end; returns at once."""
+        with self._lock:
+            self._closing.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits for their end, each for ``timeout_s``; False if one has not ended."""
+        for worker in list(self._workers):
+            worker.join(timeout_s)
+        return not any(worker.is_alive() for worker in self._workers)
+
+    # With the lock held.
+
+    def _runs(self, wanted: TrackerConfig) -> bool:
+        facts = self._active.facts
+        return facts is not None and not needs_another_tracker(facts.config, wanted)
+
+    def _make_if_needed(self) -> None:
+        wanted = self._config.tracker
+        if (
+            self._closing.is_set() or self._maker is not None
+        ):  # a maker looks itself whether its tracker is still wanted
+            return
+        if self._runs(wanted):
+            self._attempted = wanted
+        elif self._attempted is None or needs_another_tracker(self._attempted, wanted):
+            self._attempted = wanted
+            self._maker = self._add_worker(wanted)
+            self._maker.start()
+
+    def _add_worker(self, config: TrackerConfig | None) -> _Worker:
+        worker = _Worker(self._run, config)
+        self._workers = [*(other for other in self._workers if other.is_alive()), worker]
+        return worker
+
+    # In a worker's thread.
+
+    def _run(self, worker: _Worker) -> None:
+        if worker.config is not None:
+            tracker = self._make(worker, worker.config)
+            if tracker is None:
+                return
+            try:
+                self._track(worker, tracker)
+                return
+            except Exception as error:
+                _log.exception("tracking failed")
+                worker.facts = None
+                self._tell(EventKind.FAULT, f"Tracking failed ({error!r}). Start it again, or choose another model.")
+            finally:
+                _close(tracker)
+        self._track(worker, None)
+
+    def _make(self, worker: _Worker, config: TrackerConfig) -> FaceTracker | None:
+        """The tracker that is wanted, and the worker in charge; None if it can't be made or is not wanted any more."""
+        while True:
+            self._tell(EventKind.TRACKER_LOADING, f"Loading model {model_title(config.model)} ...")
+            tracker, failure = self._try_to_open(config)
+            with self._lock:
+                wanted = self._config.tracker
+                overtaken = needs_another_tracker(config, wanted)
+                if tracker is not None and not overtaken and not self._closing.is_set():
+                    self._maker, self._active, worker.facts = None, worker, _facts_of(tracker)
+                    break
+                done = self._closing.is_set() or not overtaken or self._runs(wanted)
+                if done:
+                    self._maker = None
+                self._attempted = config = wanted
+            if tracker is not None:
+                _close(tracker)
+            elif not overtaken:
+                self._tell(EventKind.TRACKER_FAILED, failure)
+            if done:
+                return None
+        self._tell(EventKind.TRACKER_READY, f"{tracker.model.name} runs on {tracker.backend.device}.")
+        return tracker
+
+    def _try_to_open(self, config: TrackerConfig) -> tuple[FaceTracker | None, str]:
+        """A tracker that has run once; or None, and why."""
+        try:
+            tracker = self._open_tracker(config)
+            # Compiles what is compiled on the first request, before it holds up the video.
+            size = tracker.model.network.config.input_size
+            blank = np.zeros((1, size, size, 3), np.uint8)
+            tracker.backend.predict(blank, heatmaps=True, reconstructions=tracker.model.reconstructs)
+            settle_memory()
+        except FewmarkError as error:
+            return None, str(error)
+        except Exception as error:
+            _log.exception("model %s can't be used", config.model)
+            return None, f"{model_title(config.model)}: can't be used here ({error!r}); choose another model"
+        return tracker, ""
+
+    def _track(self, worker: _Worker, tracker: FaceTracker | None) -> None:
+        """Until it is another worker's turn; without a tracker frames pass through."""
+        continuity: tuple[object, ...] = ()
+        while True:
+            with self._turn:
+                if self._closing.is_set() or self._active is not worker:
+                    return
+                captured = self._frames.take(_WAIT_S)
+                if captured is None:
+                    continue
+                config = self._config
+                frame = _mirrored(captured.frame) if config.mirror else captured.frame
+                result = TrackingResult(frame, ())
+                if tracker is not None:
+                    before, continuity = continuity, (captured.capture, config.mirror, frame.image.shape)
+                    if before and before != continuity:
+                        tracker.reset(restart_ids=before[0] != captured.capture)
+                    result = _process(tracker, frame, config)
+                    self.rate.tick()
+                tracked = TrackedFrame(result, captured.captured_s, config, worker.facts, captured.info)
+                while not self._results.put(tracked, _WAIT_S):
+                    if self._closing.is_set():
+                        return
+
+    def _tell(self, kind: EventKind, text: str) -> None:
+        self._report(LiveEvent(kind, text))
+
+
+class _Worker(Thread):
+    """A thread that makes the tracker of ``config`` and runs it; without a config it passes frames through."""
+
+    def __init__(self, run: Callable[[_Worker], None], config: TrackerConfig | None) -> None:
+        super().__init__(name="tracking" if config else "passing through", daemon=True)
+        self.config = config
+        self.facts: TrackerFacts | None = None  # once its tracker runs
+        self._work = run
+
+    def run(self) -> None:
+        self._work(self)
+
+
+def model_title(model: str) -> str:
+    """A model's name, or the file name where it is a file."""
+    return model if model in MODELS else Path(model).name
+
+
+def _process(tracker: FaceTracker, frame: Frame, config: LiveConfig) -> TrackingResult:
+    if tracker.config != config.tracker and not needs_another_tracker(tracker.config, config.tracker):
+        tracker.reconfigure(config.tracker)
+    view = config.view
+    known = view.landmark is not None and view.landmark < tracker.model.scheme.num_points
+    return tracker.process(
+        frame,
+        heatmaps=view.heatmaps,
+        heatmap_of=view.landmark if known else None,
+        reconstructions=view.reconstructions and tracker.model.reconstructs,
+    )
+
+
+def _close(tracker: FaceTracker) -> None:
+    """A tracker that can't even be closed must not take the thread with it, which others wait for."""
+    try:
+        tracker.close()
+    except Exception:
+        _log.exception("model %s could not be closed", tracker.model.name)
+
+
+def _facts_of(tracker: FaceTracker) -> TrackerFacts:
+    return TrackerFacts(
+        config=tracker.config,
+        model=tracker.model.name,
+        backend=tracker.backend.name,
+        device=tracker.backend.device,
+        passed_over=tracker.backends_passed_over,
+        scheme=tracker.model.scheme,
+        reconstructs=tracker.model.reconstructs,
+    )
+
+
+def _mirrored(frame: Frame) -> Frame:
+    return replace(frame, image=np.asarray(cv2.flip(frame.image, 1), np.uint8))
