@@ -82,6 +82,9 @@ def picture_live(app: QApplication, window: MainWindow) -> None:
     live = window.workspaces["Live"]
     assert isinstance(live, LiveWorkspace)
     wait_for(app, lambda: live.picture is not None and bool(live.picture.tracked.result.faces))
+    tracker = live.bridge.session.tracker
+    if tracker is not None and tracker.reconstructs:
+        live.overlays.toggle_reconstruction()
     begin = time.monotonic()
     wait_for(app, lambda: time.monotonic() > begin + LIVE_S)
     wait_for(app, lambda: live.picture is not None and len(live.picture.tracked.result.faces) > 0)

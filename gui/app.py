@@ -81,7 +81,6 @@ def make_application(arguments: Sequence[str]) -> QApplication:
 
         # Else the task bar shows Python's icon.
         ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID(_APPLICATION_ID)
-    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
     app = QApplication(list(arguments))
     app.setApplicationName(_APPLICATION_ID)
     app.setApplicationDisplayName("Fewmark")
@@ -96,7 +95,7 @@ def _show_splash(app: QApplication) -> QSplashScreen:
     ratio = app.devicePixelRatio()
     picture = QPixmap(round(_SPLASH[0] * ratio), round(_SPLASH[1] * ratio))
     picture.setDevicePixelRatio(ratio)
-    picture.fill(QColor("#12302f"))  # the icon's own ground
+    picture.fill(QColor("#12302f"))
     painter = QPainter(picture)
     side = 96
     application_icon().paint(painter, (_SPLASH[0] - side) // 2, 28, side, side)

@@ -181,7 +181,7 @@ class MainWindow(QMainWindow):
             apply_theme(self._app, self._theme)
 
     def _on_system_theme(self, _scheme: Qt.ColorScheme) -> None:
-        if self._theme == "system":
+        if self._theme == "system" and self.isVisible():  # not after it was closed
             apply_theme(self._app, "system")
 
     def _pick_model_file(self) -> None:

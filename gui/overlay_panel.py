@@ -66,7 +66,7 @@ class OverlayPanel(QObject):
         self._error_map = Chip("Error map", tip=_ERROR_TIP)
         self._connect()
         panel.add_section("Overlays", self._chip_grid(), self._opacity, self._heatmap, self._landmark)
-        panel.add_section("Reconstruction", self._reconstruction_row(), self._strength, self._error_map)
+        panel.add_section("Reconstruction", self._reconstruction_grid())
         settings.changed.connect(self._show)
         self.allow(None, "No model is loaded yet.", "No model is loaded yet.")
 
@@ -187,10 +187,12 @@ class OverlayPanel(QObject):
             grid.addWidget(chip, row, column, 1, width)
         return holder
 
-    def _reconstruction_row(self) -> QWidget:
+    def _reconstruction_grid(self) -> QWidget:
         holder, grid = _bare_grid()
         grid.addWidget(self._reconstruction, 0, 0)
         grid.addWidget(self._place, 0, 1)
+        grid.addWidget(self._error_map, 1, 0)
+        grid.addWidget(self._strength, 1, 1)
         grid.setColumnStretch(1, 1)
         return holder
 

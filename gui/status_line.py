@@ -40,6 +40,7 @@ class StatusLine(QFrame):
         row.addLayout(engine, 3)
         row.addWidget(self._activity, 2)
         for figure in self._figures.values():
+            figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             row.addWidget(figure)
         self.setMinimumHeight(metrics.control_height)
         self.show_status(Status())

@@ -1,4 +1,4 @@
-"""Qt's style sheet for a theme. What it can't say is painted in ``widgets.py``."""
+"""Qt's style sheet for a theme. What it can't say is painted in ``gui/widgets``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _ICONS = Path(__file__).with_name("icons")
 
-# Buttons get their look from the property "kind", labels from "role", frames from "ground": see widgets.py.
+# Buttons get their look from the property "kind", labels from "role", frames from "ground": see gui/widgets.
 _SHEET = Template("""
 QWidget { color: $text; }
 QWidget:disabled { color: $disabled; }

@@ -10,7 +10,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from tracker.config import TrackerConfig
 from tracker.live import CameraWatcher, LiveConfig, LiveSession, SourceRequest, open_live_source
-from tracker.pipeline import FaceTracker, open_tracker
+from tracker.pipeline import FaceTracker
 from tracker.sources import CameraInfo, FrameSource, list_cameras
 
 
@@ -57,7 +57,7 @@ class LiveBridge(QObject):
         config: LiveConfig,
         *,
         open_source: Callable[[SourceRequest], FrameSource] = open_live_source,
-        make_tracker: Callable[[TrackerConfig], FaceTracker] = open_tracker,
+        make_tracker: Callable[[TrackerConfig], FaceTracker] | None = None,
         find_cameras: Callable[[], list[CameraInfo]] = list_cameras,
         parent: QObject | None = None,
     ) -> None:

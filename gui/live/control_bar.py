@@ -27,6 +27,7 @@ class ControlBar(QFrame):
         self._start = Button("Start", icon_name="play", kind="primary")
         self._record = Button("Record", icon_name="record")
         self._record.setCheckable(True)
+        self._record.set_icon("record", "recording")
         self._snapshot = Button("Snapshot", icon_name="snapshot", tip="Saves the picture as it is shown, as PNG (S)")
         self.plot = ConfidencePlot(window_s=plot_seconds)
         self._plotted_s = 0.0
@@ -43,11 +44,15 @@ class ControlBar(QFrame):
         self._start.clicked.connect(self.start_wanted)
         self._record.clicked.connect(lambda _on: self.record_wanted.emit())
         self._snapshot.clicked.connect(self.snapshot_wanted)
+        self._running: bool | None = None
         self.show_running(False)
         self.show_recording(False, 0.0, 0)
         self.allow(record=False, snapshot=False)
 
     def show_running(self, running: bool) -> None:
+        if running == self._running:
+            return
+        self._running = running
         self._start.setText("Stop" if running else "Start")
         self._start.set_icon("stop" if running else "play")
         self._start.set_kind("" if running else "primary")
@@ -56,7 +61,6 @@ class ControlBar(QFrame):
     def show_recording(self, recording: bool, seconds: float, dropped: int) -> None:
         """How long it has been recording, and how many frames the encoders had no time for."""
         self._record.setChecked(recording)
-        self._record.set_icon("record", "recording")
         missing = f", {dropped} missing" if dropped else ""
         self._record.setText(f"{clock_text(seconds)}{missing}" if recording else "Record")
         records = "Records videos and tables as the settings say (Ctrl+R)"

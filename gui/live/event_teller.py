@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gui.model_chooser import AUTO
 from gui.services import Action, Level, Services
 from gui.show_in_folder import show_in_folder
 from gui.video_canvas import VideoCanvas
@@ -65,8 +66,9 @@ class EventTeller:
         path = event.path
         if path is not None and path.exists():
             return Action("Show in folder", lambda: show_in_folder(path))
-        if event.kind is EventKind.TRACKER_FAILED and self._services.models.model != DEFAULT_MODEL:
-            return Action(f"Use {DEFAULT_MODEL}", self._services.models.fall_back)
+        models = self._services.models
+        if event.kind is EventKind.TRACKER_FAILED and (models.model, models.backend) != (DEFAULT_MODEL, AUTO):
+            return Action(f"Use {DEFAULT_MODEL}, engine automatic", models.fall_back)
         if event.kind in (EventKind.TRACKER_FAILED, EventKind.FAULT):
             return Action("Try again", self._retry)
         return None

@@ -65,6 +65,11 @@ def source_choices(cameras: Sequence[CameraInfo], opened: Sequence[str]) -> dict
     return {**choices, **{spec: Path(spec).name or spec for spec in opened}, DEMO: "Demo clip"}
 
 
+def names_a_camera(source: str) -> bool:
+    """Whether a key of ``source_choices`` is a camera's."""
+    return source.lower().startswith(CAMERA_PREFIX) or (source.isascii() and source.isdigit())
+
+
 def source_request(source: str, title: str, live: LiveSettings) -> SourceRequest:
     """A key of ``source_choices`` as a session wants it."""
     if source == DEMO:

@@ -7,7 +7,7 @@ from functools import partial
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from gui.live.requests import DEMO, source_choices, source_request
+from gui.live.requests import DEMO, names_a_camera, source_choices, source_request
 from gui.live.source_panel import SourcePanel
 from gui.services import Action, Level, Services
 from gui.settings_schema import LiveSettings, Settings
@@ -120,7 +120,7 @@ class SourceController(QObject):
         asked = _asked_of_camera(settings.live)
         if asked != self._asked:
             self._asked = asked
-            if self.is_running and self._running not in (DEMO, *self._opened):
+            if self.is_running and names_a_camera(self._running):
                 self.start()
 
 

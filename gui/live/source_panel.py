@@ -8,7 +8,7 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from gui import theme
-from gui.live.requests import DEMO
+from gui.live.requests import names_a_camera
 from gui.settings_schema import LiveSettings
 from gui.widgets import Chip, Choice, ElidedLabel
 
@@ -38,10 +38,10 @@ class SourcePanel(QWidget):
         self._lay_out()
 
     def show_sources(self, choices: Mapping[str, str], source: str) -> None:
-        """What there is, and which of them is chosen."""
+        """What there is, and which of them is chosen; only cameras can be asked for a size and a rate."""
         self._source.set_choices(choices, source)
         for choice in (self._size, self._rate):
-            choice.setEnabled(source != DEMO)
+            choice.setEnabled(names_a_camera(source))
 
     def show_settings(self, live: LiveSettings) -> None:
         """What is asked of a camera. A size or rate that is not among the usual ones joins them."""

@@ -56,6 +56,7 @@ class LiveWorkspace(Workspace):
         self.figures = Figures()
         self.picture: LivePicture | None = None  # the one that is shown
         self._close_up = CloseUp(self.canvas)
+        self._loading = ""  # what a tracker that is being made waits for
         self._plot_seconds = services.settings.current.live.plot_seconds
         self._timer = QTimer(self)
         self._timer.setInterval(_STATUS_MS)
@@ -182,6 +183,8 @@ class LiveWorkspace(Workspace):
         self._tell_status()
 
     def _take(self, event: LiveEvent) -> None:
+        if event.kind is EventKind.TRACKER_LOADING:
+            self._loading = event.text
         if event.kind is EventKind.TRACKER_READY:
             self._allow_overlays()
         if event.kind is EventKind.SOURCE_RUNNING and event.info is not None:
@@ -226,7 +229,7 @@ class LiveWorkspace(Workspace):
                 shown_rate=self.figures.shown_rate if running else None,
                 latency_ms=self.figures.latency_ms if running else None,
                 replaced=statistics.replaced if running else None,
-                activity="Loading the model ..." if session.is_loading else "",
+                activity=self._loading if session.is_loading else "",
             )
         )
 
@@ -236,7 +239,12 @@ class LiveWorkspace(Workspace):
         self.panel.add_section("Source", self.source_panel)
         self.overlays = OverlayPanel(self._services.settings, "live", self.panel)
         self._max_faces = LabelledSlider(
-            "Most", minimum=1, maximum=_MOST_FACES, step=1, show="{:.0f}".format, tip="The largest faces are followed"
+            "At most",
+            minimum=1,
+            maximum=_MOST_FACES,
+            step=1,
+            show="{:.0f}".format,
+            tip="The largest faces are followed",
         )
         self._smoothing = LabelledSlider("Smoothing", tip="Calmer landmarks, which follow a little later; 0 is off")
         self.panel.add_section("Faces", self._max_faces, self._smoothing, self.faces)

@@ -7,7 +7,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
 from gui import theme
 from gui.time_text import clock_text
-from gui.widgets import Button, Choice, IconButton, label
+from gui.widgets import Button, Choice, ElidedLabel, IconButton, label
 from tracker.playback.player import SPEEDS
 
 _FINE_S = 0.001  # times are shown to the millisecond
@@ -30,7 +30,7 @@ class TransportBar(QWidget):
         self._loop = IconButton("loop", "Begin again after the last frame (L)")
         self._loop.setCheckable(True)
         self._time = label()
-        self._frame = label(role="dim")
+        self._frame = ElidedLabel(role="dim")
         self._speed = Choice("Speed of playing", characters=4)
         self._speed.set_choices({str(speed): f"{speed:g}x" for speed in SPEEDS}, "1.0")
         self._doubtful = Button("Least confident", icon_name="next", tip="Go to the next least confident moment (N)")
@@ -48,7 +48,7 @@ class TransportBar(QWidget):
     def show_position(self, index: int, count: int, time_s: float, end_s: float) -> None:
         """The frame that is shown, of ``count``, and its time [s] since the first frame, of ``end_s``."""
         self._time.setText(f"{clock_text(time_s, _FINE_S)} / {clock_text(end_s, _FINE_S)}")
-        self._frame.setText(f"frame {index + 1} of {count}")
+        self._frame.set_text(f"frame {index + 1} of {count}")
 
     def show_playing(self, playing: bool) -> None:
         self._play.set_icon("pause" if playing else "play")
@@ -66,7 +66,7 @@ class TransportBar(QWidget):
     def show_nothing(self) -> None:
         """No recording is open."""
         self._time.setText("")
-        self._frame.setText("")
+        self._frame.set_text("")
         self.show_playing(False)
         self.show_doubtful(None, 0)
 
@@ -83,8 +83,7 @@ class TransportBar(QWidget):
         row.addSpacing(metrics.gap)
         row.addWidget(self._time)
         row.addSpacing(metrics.gap)
-        row.addWidget(self._frame)
-        row.addStretch(1)
+        row.addWidget(self._frame, 1)
         row.addWidget(self._doubtful)
         row.addSpacing(metrics.gap)
         row.addWidget(self._speed)

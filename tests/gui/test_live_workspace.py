@@ -30,6 +30,7 @@ from models.crop_rule import CropRule
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.landmark_schemes import IBUG_68
+from models.registry import DEFAULT_MODEL
 from tracker.assets import demo_clip
 from tracker.config import TrackerConfig
 from tracker.live import PacedSource, SourceRequest
@@ -90,13 +91,15 @@ def open_live(qtbot: QtBot, services: Services) -> Iterator[Callable[..., LiveWo
 
 
 @pytest.fixture(scope="module")
-def reconstructing_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model that claims to reconstruct; its weights are random, so that what it shows is noise."""
+def noise_models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A small model that does not reconstruct, and one that claims to; their weights are random."""
     torch.manual_seed(0)
     network = FaceNetwork(FaceNetworkConfig(68, input_size=128, heatmap_size=64, width=0.25)).eval()
-    path = tmp_path_factory.mktemp("models") / "noise.safetensors"
-    save_model(path, FaceModel("noise", network, IBUG_68, CropRule(), reconstructs=True))
-    return path
+    folder = tmp_path_factory.mktemp("models")
+    paths = folder / "plain.safetensors", folder / "noise.safetensors"
+    for path, reconstructs in zip(paths, (False, True), strict=True):
+        save_model(path, FaceModel(path.stem, network, IBUG_68, CropRule(), reconstructs=reconstructs))
+    return paths
 
 
 def has_face(live: LiveWorkspace) -> bool:
@@ -155,7 +158,7 @@ def test_from_start_to_a_recording_that_opens_again(
     live.bridge.session.stop()
     running = [status for status in statuses if status.model]
     assert running
-    assert running[-1].model == "skip128"
+    assert running[-1].model == DEFAULT_MODEL
     assert any(status.shown_rate for status in running)
     assert any(status.latency_ms and status.latency_ms > 0 for status in running)
     assert all(status.replaced is None or status.replaced >= 0 for status in running)
@@ -204,9 +207,11 @@ def check_recording(folder: Path, count: int) -> None:
 
 
 def test_reconstructions_can_be_switched_on_where_the_model_has_them(
-    open_live: Callable[..., LiveWorkspace], qtbot: QtBot, services: Services, reconstructing_model: Path
+    open_live: Callable[..., LiveWorkspace], qtbot: QtBot, services: Services, noise_models: tuple[Path, Path]
 ) -> None:
+    plain, noise = noise_models
     services.settings.update("live", camera="demo", overlays=("points",))
+    services.settings.update("tracking", min_confidence=0.0, model=str(plain))
     live = open_live()
     qtbot.waitUntil(lambda: live.bridge.session.tracker is not None, timeout=PATIENCE_MS)
     chip = control(live, "Reconstruction")
@@ -215,8 +220,7 @@ def test_reconstructions_can_be_switched_on_where_the_model_has_them(
     live.overlays.toggle_reconstruction()  # nor by key
     assert services.settings.current.live.overlays == ("points",)
 
-    services.settings.update("tracking", min_confidence=0.0)
-    services.models.choose_model(str(reconstructing_model))
+    services.models.choose_model(str(noise))
     qtbot.waitUntil(chip.isEnabled, timeout=PATIENCE_MS)
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
     assert services.settings.current.live.overlays == ("points", "reconstruction")
@@ -363,7 +367,9 @@ def test_a_bad_model_offers_the_shipped_one(
     text, _, action = next(m for m in messages if m[1] is Level.ERROR)
     assert "not a readable model file" in text
     assert action is not None
-    assert action.text == "Use skip128"
+    assert action.text == f"Use {DEFAULT_MODEL}, engine automatic"
+    action.run()
+    assert services.models.model == DEFAULT_MODEL
 
 
 def test_cameras_alike_are_told_apart() -> None:

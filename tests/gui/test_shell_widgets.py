@@ -19,7 +19,7 @@ from gui.services import Action, Level
 from gui.status_line import StatusLine, engine_text, rates_text
 from gui.stylesheet import style_sheet
 from gui.theme import THEMES, Theme, apply_theme
-from gui.widgets import Chip, Choice, ElidedLabel, FaceRow, IconButton, LabelledSlider, OpacityChip
+from gui.widgets import Button, Chip, Choice, ElidedLabel, FaceRow, IconButton, LabelledSlider, OpacityChip
 from gui.workspace import Status
 from tracker.overlays.landmarks import CONFIDENCE_COLOURS
 
@@ -90,6 +90,17 @@ def test_icons_wear_the_colours_of_the_theme(qtbot: QtBot, qapp: QApplication) -
         colours.append(centre.name())
     apply_theme(qapp, "dark")
     assert colours == [theme.DARK.colours.text, theme.LIGHT.colours.text]
+
+
+def test_a_button_that_becomes_another_kind_changes_its_icon_too(qtbot: QtBot, qapp: QApplication) -> None:
+    apply_theme(qapp, "dark")
+    button = Button("Start", icon_name="play", kind="primary")
+    qtbot.addWidget(button)
+    colours = []
+    for kind in ("primary", ""):
+        button.set_kind(kind)
+        colours.append(button.icon().pixmap(24, 24).toImage().pixelColor(10, 12).name())
+    assert colours == [theme.DARK.colours.on_accent, theme.DARK.colours.text]
 
 
 def test_every_icon_draws_something(qapp: QApplication) -> None:

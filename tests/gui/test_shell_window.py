@@ -206,6 +206,25 @@ def test_the_theme_is_a_setting(open_window: Windows) -> None:
     window.close()
 
 
+def test_the_theme_follows_the_desktop_unless_one_is_chosen(
+    open_window: Windows, qapp: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, hints = open_window(), qapp.styleHints()
+    assert hints is not None
+    desktop = Qt.ColorScheme.Light
+    monkeypatch.setattr("gui.theme.system_theme", lambda _app: "light" if desktop == Qt.ColorScheme.Light else "dark")
+    hints.colorSchemeChanged.emit(desktop)  # Qt without a screen has no desktop that could change it
+    assert theme.current() is theme.LIGHT
+    desktop = Qt.ColorScheme.Dark
+    hints.colorSchemeChanged.emit(desktop)
+    assert theme.current() is theme.DARK
+    window.services.settings.update("window", theme="dark")
+    desktop = Qt.ColorScheme.Light
+    hints.colorSchemeChanged.emit(desktop)
+    assert theme.current() is theme.DARK
+    window.close()
+
+
 def test_trouble_with_the_settings_file_is_shown(open_window: Windows, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("[live]\nfuture = 1\n", encoding="utf-8")
     window = open_window()

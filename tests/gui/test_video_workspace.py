@@ -21,11 +21,14 @@ from gui.services import Action, Level, Services
 from gui.video import VideoWorkspace
 from gui.video.entry import Entry
 from gui.video.wording import state_of
+from models.checkpoint import FaceModel, save_model
+from models.registry import DEFAULT_MODEL, open_model
 from tracker.assets import demo_clip
 from tracker.batch import Job, OutputChoice, run_job
 from tracker.batch.export import ExportChoice
 from tracker.batch.progress import TaskState
-from tracker.pipeline import FaceTracker
+from tracker.config import TrackerConfig
+from tracker.pipeline import FaceTracker, open_tracker
 from tracker.sources import open_source
 from tracker.types import ImageArray
 
@@ -167,6 +170,7 @@ def test_processing_shows_results_which_open_again_without_the_network(
     loaded = entry_of(again).loaded
     assert loaded is not None
     assert loaded.same_settings
+    assert ("not trained to reconstruct" in loaded.no_reconstructions) != open_model(DEFAULT_MODEL).reconstructs
     assert loaded.results.num_frames == FRAMES
     wait_until(qtbot, lambda: again.stage.picture is not None and again.stage.picture.result is not None)
     again.stage.go_to_doubtful(1)
@@ -304,6 +308,37 @@ def test_a_heatmap_is_made_again_for_the_frame_that_is_shown(
     wait_until(qtbot, lambda: shown_index(workspace) == 3 and heatmap_is_shown())
 
 
+def test_reconstructions_are_offered_where_the_results_model_makes_them(
+    open_workspace: MakeWorkspace, qtbot: QtBot, film: Path, services: Services, tmp_path: Path
+) -> None:
+    shipped = open_model(DEFAULT_MODEL)
+    able = FaceModel("able", shipped.network, shipped.scheme, shipped.crop_rule, reconstructs=True)
+    save_model(tmp_path / "able.safetensors", able)
+    config = TrackerConfig(model=str(tmp_path / "able.safetensors"), backend="eager")
+    with open_tracker(config) as tracker:
+        run_job(Job(str(film), "film"), tracker, OutputChoice(jsonl=True), film.parent / "fewmark-results")
+    services.settings.update("video", overlays=("reconstruction_beside",))
+    services.models.choose_backend("eager")
+    workspace = open_workspace()
+    workspace.open_inputs([str(film)])
+
+    def doubled() -> bool:
+        picture = workspace.stage.picture
+        return picture is not None and picture.image.shape[1] == 2 * picture.frame.image.shape[1]
+
+    wait_until(qtbot, doubled)
+    picture = workspace.stage.picture
+    assert picture is not None
+    assert picture.result is not None
+    (face,) = picture.result.faces
+    assert face.reconstruction is not None
+    assert face.recon_error is not None
+    loaded = entry_of(workspace).loaded
+    assert loaded is not None
+    assert loaded.no_reconstructions == ""
+    assert not loaded.same_settings  # the model that is chosen is another one
+
+
 def test_two_videos_of_one_name_keep_their_results_apart(
     open_workspace: MakeWorkspace, qtbot: QtBot, film: Path, tmp_path: Path, services: Services
 ) -> None:
@@ -343,4 +378,5 @@ def test_the_window_stays_fluent_while_a_video_is_processed(
     wait_until(qtbot, lambda: processed(workspace))
     heart.stop()
     gaps_ms = 1000 * np.diff(beats)
+    print(f"heartbeat of 5 ms: 99th percentile {np.percentile(gaps_ms, 99):.1f} ms, longest {gaps_ms.max():.1f} ms")
     assert float(np.percentile(gaps_ms, 99)) < 50

@@ -49,7 +49,7 @@ def test_the_order_of_confidences_is_kept(values: list[float]) -> None:
 def test_there_and_back_through_json() -> None:
     again = calibration_from_dict(json.loads(json.dumps(CALIBRATION.to_dict())))
     assert again == CALIBRATION
-    assert again.meaning == "probability of an error below 5 % of outer-eyes"
+    assert again.meaning == "probability of an error below 5 % (normaliser: outer-eyes)"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 
 from tracker.cli import app, console
 
-COMMANDS = ("track", "demo", "doctor", "models", "train", "evaluate", "import-3fabrec")
+COMMANDS = (
+    *("track", "demo", "bench", "doctor", "models", "train", "evaluate", "evaluate-video", "calibrate"),
+    *("prepare-faces", "label-faces", "import-3fabrec", "live", "open"),
+)
 
 
 def test_help_lists_every_command_in_whole_sentences() -> None:

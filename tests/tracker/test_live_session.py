@@ -22,6 +22,7 @@ from models.crop_rule import CropRule
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.landmark_schemes import IBUG_68
+from models.registry import DEFAULT_MODEL
 from tracker.assets import demo_clip
 from tracker.config import DetectionConfig, TrackerConfig, TrackingConfig
 from tracker.live import (
@@ -176,7 +177,7 @@ def test_the_clip_is_tracked_and_each_overlay_lies_on_its_own_frame() -> None:
         picture = heard.last
         facts = heard.session.tracker
         assert facts is not None
-        assert (facts.model, facts.scheme.name) == ("skip128", "300w-68")
+        assert (facts.model, facts.scheme.num_points) == (DEFAULT_MODEL, len(picture.tracked.result.faces[0].points))
         assert [event.kind for event in heard.events][:1] == [EventKind.TRACKER_LOADING]
         assert heard.has(EventKind.TRACKER_READY)
         assert heard.has(EventKind.SOURCE_RUNNING)
@@ -188,7 +189,7 @@ def test_the_clip_is_tracked_and_each_overlay_lies_on_its_own_frame() -> None:
         assert not changed[:, : left - face.box.width.__int__()].any()
         assert face.heatmap is not None
         heard.until(lambda: heard.last.crops)
-        assert [crop.shape for crop in (heard.last.crops or {}).values()] == [(128, 128, 3)]
+        assert [crop.shape for crop in (heard.last.crops or {}).values()] == [(face.crop_size, face.crop_size, 3)]
         statistics = heard.session.statistics()
         assert statistics.tracking_rate is None or statistics.tracking_rate > 0
         heard.session.stop()
@@ -226,7 +227,7 @@ def test_another_model_takes_over_while_the_first_goes_on(reconstructing_model: 
     gate = Event()
 
     def slow_to_switch(config: TrackerConfig) -> FaceTracker:
-        if config.model != "skip128":
+        if config.model != DEFAULT_MODEL:
             assert gate.wait(PATIENCE_S)
         return open_tracker(config)
 
@@ -239,7 +240,7 @@ def test_another_model_takes_over_while_the_first_goes_on(reconstructing_model: 
         heard.until(lambda: heard.session.is_loading)
         seen = len(heard.pictures)
         heard.until(lambda: len(heard.pictures) >= seen + 3)
-        assert heard.last.tracked.result.model == "skip128"
+        assert heard.last.tracked.result.model == DEFAULT_MODEL
         gate.set()
         heard.until(lambda: heard.last.tracked.result.model == "noise" and heard.last.tracked.result.faces)
         face = heard.last.tracked.result.faces[0]
@@ -254,7 +255,7 @@ def test_another_model_takes_over_while_the_first_goes_on(reconstructing_model: 
         heard.until(lambda: not heard.session.is_loading)
         facts = heard.session.tracker
         assert facts is not None
-        assert (facts.model, facts.config.detection.period_s) == ("skip128", 1.0)
+        assert (facts.model, facts.config.detection.period_s) == (DEFAULT_MODEL, 1.0)
 
 
 def test_a_bad_model_file_leaves_the_old_one_running(tmp_path: Path) -> None:
@@ -268,7 +269,7 @@ def test_a_bad_model_file_leaves_the_old_one_running(tmp_path: Path) -> None:
         assert "not a readable model file" in heard.text(EventKind.TRACKER_FAILED)
         seen = len(heard.pictures)
         heard.until(lambda: len(heard.pictures) > seen + 1)
-        assert heard.last.tracked.result.model == "skip128"
+        assert heard.last.tracked.result.model == DEFAULT_MODEL
 
 
 def test_limits_and_smoothing_change_without_another_tracker(shared_data: Path) -> None:

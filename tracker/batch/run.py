@@ -73,7 +73,8 @@ def run_job(
             False. Only a live source, which has no other end, gets its sidecar then.
 
     Raises:
-        FewmarkError: the source can't be opened or a file can't be written. What was written before is kept.
+        FewmarkError: the source can't be opened, another run is writing its files, or a file can't be written. What was
+            written before is kept.
     """
     selection = selection or Selection()
     choice.check(tracker)

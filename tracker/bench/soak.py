@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import psutil
 
+from models.landmark_schemes import LandmarkScheme
 from tracker.batch import OutputChoice
 from tracker.bench.environment import Environment, OtherLoad
 from tracker.bench.measurement import open_video
@@ -111,12 +112,8 @@ def soak(
         load = OtherLoad()
         start = time.perf_counter()
         with ExitStack() as stack:
-            scheme = tracker.model.scheme
             paths = choice.paths(Path(folder), "soak", are_stills=False)
-            sinks: list[ResultSink] = [stack.enter_context(OpenFaceCsvSink(paths["csv"], scheme, source=info.name))]
-            if annotate:
-                draw = partial(render, overlays=choice.overlays, context=OverlayContext(scheme))
-                sinks.append(stack.enter_context(AnnotatedVideoSink(paths["video"], info, draw)))
+            sinks = [stack.enter_context(sink) for sink in _open_sinks(paths, info, tracker.model.scheme, choice)]
             for frame in played_over_and_over(video, frames):
                 result = tracker.process(frame, recorded=True)
                 for sink in sinks:
@@ -141,6 +138,15 @@ def soak(
             warm_up_frames=round(_WARM_UP * frames),
             slope=memory_slope(samples[round(_WARM_UP * _SAMPLES) :]),
         )
+
+
+def _open_sinks(
+    paths: dict[str, Path], info: SourceInfo, scheme: LandmarkScheme, choice: OutputChoice
+) -> Iterator[ResultSink]:
+    yield OpenFaceCsvSink(paths["csv"], scheme, source=info.name)
+    if "video" in paths:
+        draw = partial(render, overlays=choice.overlays, context=OverlayContext(scheme))
+        yield AnnotatedVideoSink(paths["video"], info, draw)
 
 
 def memory_slope(samples: Sequence[MemorySample]) -> MemorySlope:

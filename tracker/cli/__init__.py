@@ -43,7 +43,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="fewmark",
     cls=_Commands,
-    help="Real-time face-landmark tracking that you can teach with ten images.",
+    help="Real-time face-landmark tracking that you can teach with ten images. Without a command it opens the window.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -77,7 +77,7 @@ def _fewmark(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Real-time face-landmark tracking that you can teach with ten images. Without a command the window opens."""
+    """Opens the window where no command is named."""
     if context.invoked_subcommand is None:
         open_window()
 

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 
@@ -56,12 +57,13 @@ class LiveSession:
         on_picture: Callable[[], None],
         on_event: Callable[[], None],
         open_source: Callable[[SourceRequest], FrameSource] = open_live_source,
-        make_tracker: Callable[[TrackerConfig], FaceTracker] = open_tracker,
+        make_tracker: Callable[[TrackerConfig], FaceTracker] | None = None,
     ) -> None:
         """
         Args:
             on_picture: is called, from another thread, when there is a picture to take and was none before.
             on_event: likewise for events.
+            make_tracker: default: ``open_tracker``.
         """
         settle_memory()
         self._on_picture, self._on_event = on_picture, on_event
@@ -77,6 +79,7 @@ class LiveSession:
         self._recorder: Recorder | None = None
         self._recorders: list[Recorder] = []
         self._snapshots: list[Thread] = []
+        make_tracker = make_tracker or partial(open_tracker, report=self._say_what_is_loaded)
         self._tracking = TrackingStage(self._frames, self._results, self._report, config, make_tracker)
         self._rendering = RenderStage(
             self._results, self._pictures, lambda: self._tracking.config.view, self._deliver, self._report
@@ -214,6 +217,9 @@ class LiveSession:
             self._events.append(event)
         if was_empty:
             self._on_event()
+
+    def _say_what_is_loaded(self, text: str) -> None:
+        self._report(LiveEvent(EventKind.TRACKER_LOADING, text))
 
     def _deliver(self, picture: LivePicture, was_empty: bool) -> None:
         recorder = self._recorder

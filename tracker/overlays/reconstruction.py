@@ -74,12 +74,11 @@ def _lay_over_faces(image: ImageArray, result: TrackingResult, context: OverlayC
     for face in result.faces:
         if face.reconstruction is None:
             continue
-        feather = _feather(face.crop_size)
-        _lay_over(image, face, face.reconstruction, np.asarray(cv2.convertScaleAbs(feather, alpha=opacity), np.uint8))
+        over_crop = face.reconstruction
         if context.error_map:
-            error = error_map(result.frame.image, face)
-            alpha = cv2.multiply(error, feather, scale=opacity / 255)  # small errors leave the face visible
-            _lay_over(image, face, _in_colour(error), np.asarray(alpha, np.uint8))
+            over_crop = _with_error(over_crop, error_map(result.frame.image, face))
+        alpha = cv2.convertScaleAbs(_feather(face.crop_size), alpha=opacity)
+        _lay_over(image, face, over_crop, np.asarray(alpha, np.uint8))
 
 
 def _lay_over(image: ImageArray, face: TrackedFace, over_crop: ImageArray, alpha: ImageArray) -> None:
@@ -100,6 +99,13 @@ def _lay_over(image: ImageArray, face: TrackedFace, over_crop: ImageArray, alpha
     region = image[top:bottom, left:right]
     cv2.multiply(region, cv2.merge([keep, keep, keep]), dst=region, scale=1 / 255)
     cv2.add(region, np.ascontiguousarray(warped[:, :, :3]), dst=region)
+
+
+def _with_error(reconstruction: ImageArray, error: ImageArray) -> ImageArray:
+    """A reconstruction under its error map; the smaller the error, the more of the reconstruction stays visible."""
+    share, keep = (cv2.merge([one, one, one]) for one in (error, cv2.bitwise_not(error)))
+    over = cv2.multiply(_in_colour(error), share, scale=1 / 255)
+    return np.asarray(cv2.add(cv2.multiply(reconstruction, keep, scale=1 / 255), over), np.uint8)
 
 
 def _in_colour(error: ImageArray) -> ImageArray:
