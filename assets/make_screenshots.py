@@ -36,12 +36,16 @@ def main() -> None:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     os.environ["QT_SCALE_FACTOR"] = str(arguments.scale)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        take_pictures(arguments.theme, arguments.out, Path(scratch))
+    with tempfile.TemporaryDirectory(prefix="fewmark-") as scratch:
+        ended = take_pictures(arguments.theme, arguments.out, Path(scratch))
+    if not ended:
+        from gui.app import end_process
+
+        end_process(0)
 
 
-def take_pictures(theme: str, out: Path, scratch: Path) -> None:
-    """Runs the application once, with settings and results in ``scratch``."""
+def take_pictures(theme: str, out: Path, scratch: Path) -> bool:
+    """Runs the application once, with settings and results in ``scratch``; False if one of its threads still runs."""
     from gui import qt_environment
 
     qt_environment.prepare()
@@ -73,6 +77,7 @@ def take_pictures(theme: str, out: Path, scratch: Path) -> None:
     picture_video(app, window)
     save_picture(app, window, out / "window_video.png")
     window.close()
+    return window.has_ended
 
 
 def picture_live(app: QApplication, window: MainWindow) -> None:

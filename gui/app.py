@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtGui import QColor, QGuiApplication, QPainter, QPixmap
@@ -71,7 +72,17 @@ def run_window(workspace: str = "", inputs: Sequence[str] = ()) -> int:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    return _ENDED_BY_SIGNAL + received if received else code
+    code = _ENDED_BY_SIGNAL + received if received else code
+    if not window.has_ended:
+        end_process(code)
+    return code
+
+
+def end_process(code: int) -> NoReturn:
+    """Ends the process past a thread that is still inside a library: Python's own end would abort in its C++ code."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def make_application(arguments: Sequence[str]) -> QApplication:

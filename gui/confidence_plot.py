@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +22,12 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from gui import theme
+from gui.plot_lines import GAP_S, line_segments
 from gui.time_text import clock_text, nice_step
 from tracker.overlays.drawing import face_colour
 
 Series = Mapping[int, tuple[NDArray[np.floating], NDArray[np.floating]]]  # face id -> times [s] and confidences 0..1
 
-_GAP_S = 0.6  # a face that is away for longer leaves a gap in its line
 _LEAST_TICK_PX = 90.0  # between labels of the time axis
 _ROLLING_CAPACITY = 4096  # samples of a face that are kept at most
 _SCALE_WIDTH = 5.0  # px of the colour scale at the left edge
@@ -81,7 +80,7 @@ class ConfidencePlot(QWidget):
             self._samples.clear()
         for face_id, confidence in confidences.items():
             times, values = self._samples.get(face_id, (np.empty(0), np.empty(0)))
-            first = int(np.searchsorted(times, time_s - window_s - _GAP_S))
+            first = int(np.searchsorted(times, time_s - window_s - GAP_S))
             first = max(first, len(times) - _ROLLING_CAPACITY)
             self._samples[face_id] = (np.append(times[first:], time_s), np.append(values[first:], confidence))
         self._samples = {i: s for i, s in self._samples.items() if s[0][-1] > time_s - window_s}
@@ -145,23 +144,6 @@ class ConfidencePlot(QWidget):
         self._curves = None
         self.update()
 
-    def _segments(self, rect: QRectF, times: NDArray[np.floating], values: NDArray[np.floating]) -> list[QLineF]:
-        """One face's line in pieces: Qt joins those of a long polyline at a hundred times the cost."""
-        start, end = self._range_s
-        scale = rect.width() / max(end - start, 1e-9)
-        seen = np.isfinite(values) & (times >= start) & (times <= end)
-        rows = np.flatnonzero(seen)
-        segments = []
-        for part in np.split(rows, np.flatnonzero(np.diff(times[rows]) > _GAP_S) + 1):
-            xy = _thinned(np.stack([(times[part] - start) * scale, values[part]], axis=1))
-            x = rect.left() + xy[:, 0]
-            y = rect.bottom() - rect.height() * np.clip(xy[:, 1], 0, 1)
-            if len(xy) == 1:  # a dot of its own
-                x, y = np.array([x[0] - 0.75, x[0] + 0.75]), np.repeat(y, 2)
-            points = [QPointF(px, py) for px, py in zip(x.tolist(), y.tolist(), strict=True)]
-            segments += [QLineF(a, b) for a, b in pairwise(points)]
-        return segments
-
     # Painting.
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -189,14 +171,16 @@ class ConfidencePlot(QWidget):
         painter.fillRect(rect, theme.current().colour("canvas"))
         self._paint_scale(painter, rect)
         self._paint_times(painter, rect)
-        if not self._samples:
+        if self._hint and not self._samples:
+            centred = Qt.AlignmentFlag.AlignCenter
+            painter.fillRect(painter.boundingRect(rect, centred, self._hint), theme.current().colour("canvas"))
             painter.setPen(theme.current().colour("dim"))
-            painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, self._hint)
+            painter.drawText(rect, centred, self._hint)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(rect)
         for face_id, (times, values) in sorted(self._samples.items()):
             painter.setPen(QPen(_line_colour(face_id), 1.5))
-            if segments := self._segments(rect, times, values):
+            if segments := line_segments(times, values, self._range_s, rect):
                 painter.drawLines(*segments)
         painter.end()
         return pixmap
@@ -297,17 +281,6 @@ class ConfidencePlot(QWidget):
     def _seek_to(self, event: QMouseEvent | None) -> None:
         if event and self._window_s is None and event.buttons() & Qt.MouseButton.LeftButton:
             self.seek_requested.emit(self._time_at(event.position().x()))
-
-
-def _thinned(xy: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(n, 2) points with rising x in pixels: of more than two in a pixel's column, the lowest and the highest."""
-    columns = np.floor(xy[:, 0]).astype(np.int64)
-    starts = np.flatnonzero(np.diff(columns, prepend=-1))
-    if len(xy) <= 2 * len(starts):
-        return xy
-    lowest, highest = (f.reduceat(xy[:, 1], starts) for f in (np.minimum, np.maximum))
-    x = columns[starts] + 0.5
-    return np.stack([np.repeat(x, 2), np.stack([lowest, highest], axis=1).ravel()], axis=1)
 
 
 def _line_colour(face_id: int) -> QColor:

@@ -44,6 +44,7 @@ class MainWindow(QMainWindow):
         self._app, self._settings = app, settings
         self._dialogs: dict[str, QDialog] = {}
         self._status: dict[str, Status] = {}
+        self.has_ended = True  # False after closing with a thread that could not be stopped
         self.messages = MessageBar()
         self.services = Services(settings, ModelChooser(settings, self), self.messages.notify)
         self.workspaces: dict[str, Workspace] = {}
@@ -102,7 +103,7 @@ class MainWindow(QMainWindow):
         faults = []
         for workspace in self.workspaces.values():
             try:
-                workspace.shutdown()
+                self.has_ended = workspace.shutdown() and self.has_ended
             except Exception as error:  # told below, once all have been asked
                 faults.append(error)
         for dialog in self._dialogs.values():

@@ -52,8 +52,13 @@ class Workspace(QWidget):
     def deactivate(self) -> None:
         """Another workspace is shown now: stop what only a visible page needs."""
 
-    def shutdown(self) -> None:
-        """The window closes: end every thread within 2 s and complete what is being written."""
+    def shutdown(self) -> bool:
+        """The window closes: ends every thread within 2 s and completes what is being written.
+
+        Returns:
+            False if a thread has not ended: one that compiles a model or waits for a driver can't be stopped.
+        """
+        return True
 
     def shortcuts(self) -> Sequence[Shortcut]:
         """Keys that work while it is shown."""

@@ -34,6 +34,11 @@ MODELS: dict[str, ModelEntry] = {
     entry.name: entry
     for entry in (
         ModelEntry(
+            name="fast128",
+            summary="68 points and the reconstruction from 128 px crops: the same network at half width",
+            sha256="ce7015249e4152b633f650d9cb172c59904fdf006e0336a9a762fab6206962b4",
+        ),
+        ModelEntry(
             name="skip128",
             summary="68 points from 128 px crops: encoder, decoder and ITLs with skip connections, no reconstruction",
             sha256="8c5852823a8263f85dc1b04e2fa075bf68a66b336b8bad3121c07b81a451829c",

@@ -63,7 +63,9 @@ class PhaseConfig:
 class UnlabelledConfig:
     """Faces without labels beside the labelled ones, see ``training/teacher.py``; not in the papers."""
 
-    labels: Path | None = None  # by another model (`fewmark label-faces`); None: the network's own moving average labels
+    labels: Path | None = (
+        None  # by another model (`fewmark label-faces`); None: the network's own moving average labels
+    )
     roots: tuple[Path, ...] = ()  # folders that `fewmark prepare-faces` made
     weight: float = 0.0  # of their loss; 0: they are not used
     batch_size: int = 16  # faces in every step

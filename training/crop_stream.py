@@ -27,7 +27,6 @@ from training.batch_augmentation import Share, change_appearance, random_crops, 
 from training.datasets import FaceSample
 from training.seeding import generator_for
 
-
 CPU = torch.device("cpu")
 
 

@@ -26,12 +26,12 @@ from training.config import LandmarkRecipe, PhaseConfig
 from training.crop_stream import CropStream, LabelledCrops, load_crops
 from training.datasets import FaceSample, get_dataset, split_validation
 from training.landmark_objective import LandmarkObjective, Targets
-from training.teacher import Teacher
 from training.metrics import failure_rate, nme_per_face, point_errors
 from training.precision import autocast, resolve_precision
 from training.processes import Processes, start_processes
 from training.run_log import RunLog, RunningMeans
 from training.starting_point import build_network, keeps_reconstructing
+from training.teacher import Teacher
 from training.training_state import TrainingState, learning_rate_factor
 
 LOG_EVERY = 20  # steps
@@ -86,7 +86,13 @@ def train_on_faces(
     if checkpoint.exists() and not resume:
         raise FewmarkError(f"{out}: holds an unfinished run; pass --resume to go on with it, or another --out")
     torch.manual_seed(recipe.seed)
-    state = TrainingState(build_network(recipe, scheme), recipe.optimiser, processes, precision)
+    state = TrainingState(
+        build_network(recipe, scheme),
+        recipe.optimiser,
+        processes,
+        precision,
+        reconstructs_along=recipe.loss.reconstruction_weight > 0,
+    )
     if resume:
         state.restore(checkpoint, recipe.phases)
     teacher = Teacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
@@ -206,7 +212,7 @@ def validate(network: FaceNetwork, crops: LabelledCrops, batch_size: int, device
     visible = crops.visible.numpy() > 0
     errors = point_errors(np.concatenate(predicted), np.concatenate(truth), visible, crops.scheme)
     nme = nme_per_face(errors)
-    return {"nme_percent": round(100 * float(nme.mean()), 4), "failure_rate": round(failure_rate(nme), 4)}
+    return {"nme_percent": round(100 * float(np.nanmean(nme)), 4), "failure_rate": round(failure_rate(nme), 4)}
 
 
 def read_faces(

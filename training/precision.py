@@ -14,6 +14,7 @@ from training.config import AutoencoderRecipe, LandmarkRecipe
 R = TypeVar("R", AutoencoderRecipe, LandmarkRecipe)
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Choice = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def resolve_precision(wanted: str, device: torch.device) -> Precision:
@@ -39,9 +40,10 @@ def with_precision(recipe: R, precision: str | None) -> R:
     """
     if precision is None:
         return recipe
-    if precision not in ("auto", "fp32", "bf16", "fp16"):
+    choices: dict[str, Choice] = {"auto": "auto", "fp32": "fp32", "bf16": "bf16", "fp16": "fp16"}
+    if precision not in choices:
         raise FewmarkError(f"--precision {precision}: choose auto, fp32, bf16 or fp16")
-    return dataclasses.replace(recipe, precision=precision)
+    return dataclasses.replace(recipe, precision=choices[precision])
 
 
 def cpu_has_bf16() -> bool:

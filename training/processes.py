@@ -94,7 +94,7 @@ def start_processes(device: str | None = None, devices: int = 1, num_nodes: int 
         raise FewmarkError(f"--devices {devices}: this machine has {torch.cuda.device_count()} GPUs")
     try:
         from lightning_fabric import Fabric
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.strategies.ddp import DDPStrategy
     except ImportError as error:
         raise FewmarkError("more than one process needs Lightning Fabric: pip install 'fewmark[cluster]'") from error
     # Unused: the decoder's last layers, which the landmark path leaves out.

@@ -2,8 +2,9 @@
 augmentation.
 
 The teacher is the moving average of the network itself (Tarvainen and Valpola, Mean teachers are better role models,
-NeurIPS 2017, with points in place of class probabilities), or another model, whose labels lie in a file. Legend: B batch,
-K landmarks, S crop side, C side of a stored face.
+NeurIPS 2017, with points in place of class probabilities), or another model, whose labels lie in a file.
+
+Legend: B batch, K landmarks, S crop side, C side of a stored face.
 """
 
 from __future__ import annotations

@@ -24,7 +24,15 @@ TensorList = tuple[Tensor, ...] | list[Tensor]
 class TrainingState:
     """The network, its moving average, and the optimiser of the current phase."""
 
-    def __init__(self, network: FaceNetwork, settings: OptimiserConfig, processes: Processes, precision: str) -> None:
+    def __init__(
+        self,
+        network: FaceNetwork,
+        settings: OptimiserConfig,
+        processes: Processes,
+        precision: str,
+        *,
+        reconstructs_along: bool = False,
+    ) -> None:
         # Few channels, transposed convolutions: channels last is as fast in float32, and faster in half precision.
         network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.step = 0
@@ -34,6 +42,7 @@ class TrainingState:
         self._processes = processes
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=precision == "fp16")
         self._average = AveragedModel(network, multi_avg_fn=moving_average(settings.ema_decay), use_buffers=True)
+        self._reconstructs_along = reconstructs_along
         self._phase = -1
 
     @property
@@ -44,12 +53,14 @@ class TrainingState:
     def enter(self, number: int, phase: PhaseConfig) -> None:
         """Puts the network into training mode for a phase; the first time with a new optimiser.
 
-        Frozen parts keep their batch statistics: they would drift away from what they were trained with.
+        Frozen parts keep their batch statistics: they would drift away from what they were trained with. So does a
+        decoder that is passed twice in a step, for heatmaps and for the reconstruction: the running mean of two
+        different distributions fits neither of them.
         """
         rates = {"head": phase.head, "encoder": phase.encoder, "decoder": phase.decoder}
         parts = {name: cast(nn.Module, getattr(self.network, name)) for name in rates}
         for name, rate in rates.items():
-            parts[name].train(rate > 0)
+            parts[name].train(rate > 0 and not (name == "decoder" and self._reconstructs_along))
         if number == self._phase:
             return
         self._phase = number

@@ -88,9 +88,9 @@ class LiveWorkspace(Workspace):
             self.source.pause()
             self._timer.stop()
 
-    def shutdown(self) -> None:
+    def shutdown(self) -> bool:
         self._timer.stop()
-        self.bridge.close()
+        return self.bridge.close()
 
     def shortcuts(self) -> Sequence[Shortcut]:
         return (

@@ -55,7 +55,7 @@ class VideoPanel(SidePanel):
         )
         self._process.set_kind("" if running or done else "primary")
         self._all.setVisible(unprocessed > 1)
-        self._all.setText(f"All {unprocessed}")
+        self._all.setText(f"Process all {unprocessed}")
         self._note.setText(note_on(entry))
         self._note.setVisible(bool(self._note.text()))
         self._export.setEnabled(done)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gui.services import Services
 from gui.video.entry import Entry
 from models.landmark_schemes import IBUG_68
-from tracker.overlays import RECONSTRUCTIONS, OverlayContext
+from tracker.overlays import OVERLAYS, RECONSTRUCTIONS, OverlayContext
 from tracker.playback.viewer import ViewStyle
 
 
@@ -29,6 +29,6 @@ def view_style(services: Services, entry: Entry | None) -> ViewStyle:
         error_map=video.error_map,
         chosen_landmark=landmark if 0 <= landmark < scheme.num_points else None,
     )
-    overlays = tuple(name for name in video.overlays if name not in left_out)
+    overlays = tuple(name for name in video.overlays if name in OVERLAYS and name not in left_out)
     model = loaded.run.model_file if loaded is not None else services.models.model
     return ViewStyle(overlays, context, model, services.models.backend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gui.model_chooser import BACKEND_TITLES
 from gui.time_text import duration_text
 from gui.video.entry import Entry
 from gui.workspace import Status
@@ -45,7 +46,8 @@ def note_on(entry: Entry | None) -> str:
     if entry is None:
         return ""
     if entry.task is not None and not entry.task.has_ended:
-        backend = f" on {entry.task.backend}" if entry.task.backend else ""
+        title = BACKEND_TITLES.get(entry.task.backend, entry.task.backend)
+        backend = f" on {title}" if title else ""
         rate = f", {entry.task.rate:.0f} frames/s{backend}" if entry.task.rate else ""
         return f"{progress_text(entry.task).capitalize()}{rate}"
     if entry.loaded is not None and not entry.loaded.same_settings:

@@ -73,7 +73,7 @@ class VideoWorkspace(Workspace):
         self._status.stop()
         self.stage.pause()
 
-    def shutdown(self) -> None:
+    def shutdown(self) -> bool:
         deadline = monotonic() + _END_S
         for timer in (self._growing, self._status):
             timer.stop()
@@ -82,8 +82,8 @@ class VideoWorkspace(Workspace):
         self.library.request_end()
         self.stage.request_end()
         self._saver.request_end()
-        for part in (self._saver, self.stage, self.library):
-            part.join(max(deadline - monotonic(), 0.0))
+        ended = [part.join(max(deadline - monotonic(), 0.0)) for part in (self._saver, self.stage, self.library)]
+        return all(ended)
 
     def shortcuts(self) -> Sequence[Shortcut]:
         stage = self.stage

@@ -63,7 +63,7 @@ def test_an_image_of_another_kind_is_refused(canvas: VideoCanvas) -> None:
         with pytest.raises(ValueError, match="an image is"):
             canvas.show_image(wrong)
     with pytest.raises(ValueError, match="float32"):
-        canvas.show_image(np.zeros((4, 4, 3), np.float32))  # type: ignore[arg-type]
+        canvas.show_image(np.zeros((4, 4, 3), np.float32))  # type: ignore[arg-type, unused-ignore]
 
 
 def test_a_click_tells_the_pixel_under_it(canvas: VideoCanvas, qtbot: QtBot) -> None:

@@ -42,8 +42,9 @@ class Diary(Workspace):
     def deactivate(self) -> None:
         self.entries.append("deactivate")
 
-    def shutdown(self) -> None:
+    def shutdown(self) -> bool:
         self.entries.append("shutdown")
+        return True
 
     def shortcuts(self) -> Sequence[Shortcut]:
         return (
@@ -64,10 +65,18 @@ class Second(Diary):
     opens_files = True
 
 
+class Busy(Diary):
+    title = "Busy"
+
+    def shutdown(self) -> bool:
+        super().shutdown()
+        return False
+
+
 class Stubborn(Diary):
     title = "Stubborn"
 
-    def shutdown(self) -> None:
+    def shutdown(self) -> bool:
         raise OSError("the disk is full")
 
 
@@ -126,6 +135,15 @@ def test_a_workspace_that_fails_to_end_does_not_keep_the_others(
     assert _diary(window, "First").entries == ["shutdown"]
     assert [str(fault) for _, group, _ in faults for fault in getattr(group, "exceptions", ())] == ["the disk is full"]
     assert (tmp_path / "settings.toml").is_file()
+
+
+def test_it_is_known_that_a_thread_could_not_be_stopped(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> None:
+    window = MainWindow(qapp, SettingsStore(tmp_path / "settings.toml"), (First, Busy, Second))
+    qtbot.addWidget(window)
+    window.open()
+    window.close()
+    assert not window.has_ended
+    assert _diary(window, "Second").entries == ["shutdown"]
 
 
 def test_keys_reach_the_workspace_in_front(open_window: Windows, qtbot: QtBot) -> None:

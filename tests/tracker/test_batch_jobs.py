@@ -118,7 +118,7 @@ def test_progress_knows_how_many_frames_to_expect() -> None:
 def test_an_impossible_choice_of_files_is_refused() -> None:
     with pytest.raises(FewmarkError, match="nothing to write"):
         OutputChoice(csv=False)
-    with pytest.raises(FewmarkError, match="overlay 'sparkles' is unknown; choose from .*heatmap, "):
+    with pytest.raises(FewmarkError, match=r"overlay 'sparkles' is unknown; choose from .*heatmap, "):
         OutputChoice(video=True, overlays=("points", "sparkles"))
 
 

@@ -152,6 +152,12 @@ def picture_of(level: int, height: int = 48, width: int = 64) -> np.ndarray:
     return np.full((height, width, 3), level, np.uint8)
 
 
+def demo_image() -> np.ndarray:
+    """(720, 1280, 3) BGR, as a camera would give it: one face, in the middle."""
+    with open_source(demo_clip()) as source:
+        return np.ascontiguousarray(next(iter(source)).image[:, :, ::-1])
+
+
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tracker.live.capture.RETRY_S", 0.05)
@@ -272,15 +278,16 @@ def test_a_bad_model_file_leaves_the_old_one_running(tmp_path: Path) -> None:
         assert heard.last.tracked.result.model == DEFAULT_MODEL
 
 
-def test_limits_and_smoothing_change_without_another_tracker(shared_data: Path) -> None:
-    film = SourceRequest(str(shared_data / "videos" / "two_faces_720p.mp4"))
-    with listening() as heard:
-        heard.session.start(film)
+def test_limits_and_smoothing_change_without_another_tracker() -> None:
+    face = demo_image()[:, 300:900]
+    twins = np.hstack([face, face[:, ::-1]])
+    with listening(open_source=cameras(repeat(twins))) as heard:
+        heard.session.start(REQUEST)
         heard.until(lambda: heard.pictures and len(heard.last.tracked.result.faces) == 2)
         one = TrackerConfig(smooth=True, tracking=TrackingConfig(max_faces=1))
         heard.session.configure(LiveConfig(tracker=one))
         heard.until(lambda: len(heard.last.tracked.result.faces) == 1)
-        assert [event.kind for event in heard.events].count(EventKind.TRACKER_LOADING) == 1
+        assert [event.kind for event in heard.events].count(EventKind.TRACKER_READY) == 1
 
 
 def test_the_view_changes_on_a_picture_that_stands_still() -> None:
@@ -342,8 +349,7 @@ def test_garbage_between_frames_and_another_size_do_no_harm() -> None:
 
 
 def test_a_tracker_lives_through_another_size_of_its_frames() -> None:
-    with open_source(demo_clip()) as source:
-        image = cv2.cvtColor(next(iter(source)).image, cv2.COLOR_RGB2BGR)
+    image = demo_image()
     small = cv2.resize(image, None, fx=0.5, fy=0.5)
     script = chain(repeat(image, 200), repeat(small))
     with listening(open_source=cameras(script)) as heard:

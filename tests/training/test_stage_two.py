@@ -30,9 +30,9 @@ from training.config import (
 )
 from training.few_shot import draw, parse_sizes, run_few_shot
 from training.landmark_stage import phase_ends, read_faces, train_landmarks
-from training.teacher import Teacher
 from training.processes import Processes
 from training.starting_point import build_network, keeps_reconstructing
+from training.teacher import Teacher
 
 NETWORK = NetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.25, skip_connections=True)
 HEAD_ONLY = PhaseConfig(epochs=0.5, head=1e-3, encoder=0, decoder=0, warmup_steps=0)
@@ -154,6 +154,25 @@ def test_unlabelled_faces_and_reconstruction_train_along(
     assert load_model(path).provenance["unlabelled_faces"] == 12
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert all(np.isfinite(line["loss"]) for line in lines if "loss" in line)
+
+
+def test_a_decoder_that_is_passed_twice_keeps_its_batch_statistics(
+    autoencoder_file: Path, labelled: Path, tmp_path: Path
+) -> None:
+    recipe = replace(
+        RECIPE,
+        start_from=autoencoder_file,
+        loss=LossConfig(reconstruction_weight=0.01),
+        phases=(PhaseConfig(epochs=1, warmup_steps=0),),
+    )
+    before = _state(build_network(recipe, IBUG_68))
+    path = train_landmarks(recipe, labelled, tmp_path / "run", processes=CPU)
+    assert path is not None
+    after = load_model(path).network.state_dict()
+    for key in (k for k in before if k.startswith("decoder.") and "running" in k):
+        torch.testing.assert_close(after[key], before[key], rtol=1e-2, atol=1e-2, msg=key)
+    weight = "decoder.layer3.0.conv2.weight"
+    assert not torch.allclose(before[weight], after[weight], atol=1e-3)
 
 
 def test_few_shot_runs_once_and_goes_on_where_it_stopped(labelled: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from typing import Any, Literal
 
@@ -37,12 +38,8 @@ class OpenVinoBackend:
         Raises:
             FewmarkError: OpenVINO is not installed.
         """
-        try:
-            import openvino
-        except ImportError as error:
-            raise FewmarkError("backend openvino: not installed; pip install 'fewmark[openvino]'") from error
-        self._openvino = openvino
-        self._core = openvino.Core()
+        self._openvino = _import_openvino()
+        self._core = self._openvino.Core()
         self._size = model.network.config.input_size
         native = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision: OpenVinoPrecision = precision or ("bf16" if native else "f32")
@@ -95,6 +92,16 @@ class OpenVinoBackend:
         prepared.input(0).tensor().set_element_type(self._openvino.Type.u8)
         compiled = self._core.compile_model(prepared.build(), "CPU", self._options)
         return compiled.create_infer_request()
+
+
+def _import_openvino() -> Any:
+    # As if its telemetry were not installed: on every import it would report to its maker, and keep a thread for it.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino
+    except ImportError as error:
+        raise FewmarkError("backend openvino: not installed; pip install 'fewmark[openvino]'") from error
+    return openvino
 
 
 class _Graph(nn.Module):

@@ -132,7 +132,7 @@ class _NetworkThread:
         self._changed = threading.Condition()
         self._newest: _Offer | None = None
         self._closed = False
-        self._ready: tuple[str, str] | None = None  # names of the model and the backend that are open
+        self._ready: tuple[str, str] | None = None  # model and backend that drew the last offer
         self._thread: threading.Thread | None = None  # started when it is needed first: most views never do
 
     def is_ready(self, style: ViewStyle) -> bool:
@@ -165,6 +165,14 @@ class _NetworkThread:
             return None if self._closed else offer
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            self._ready = None
+            self._tell(f"Heatmaps and reconstructions stopped by a fault in the program ({error!r}); open it again.")
+            raise
+
+    def _work(self) -> None:
         opened: _Network | FewmarkError | None = None
         wanted: tuple[str, str] | None = None
         told = ""
@@ -175,8 +183,8 @@ class _NetworkThread:
                 if isinstance(opened, _Network):
                     opened.backend.close()
                 opened, wanted, told = _open(*asked), asked, ""
-                self._ready = asked if isinstance(opened, _Network) else None
             trouble = _trouble(opened, offer)
+            self._ready = None if trouble else asked
             if not trouble and isinstance(opened, _Network):
                 self._draw(offer, opened.backend)
             elif trouble != told:  # once, not for every frame
