@@ -58,7 +58,7 @@ class OneEuroFilter:
         """
         raw = points.astype(np.float64)
         elapsed_s = math.inf if self._time_s is None else time_s - self._time_s
-        if elapsed_s == 0 and raw.shape == self._raw.shape:
+        if 0 <= elapsed_s < _SAME_MOMENT_S and raw.shape == self._raw.shape:
             return self._smooth.astype(np.float32)
         if not 0 < elapsed_s <= self._settings.max_gap_s or raw.shape != self._raw.shape:
             self._smooth, self._velocity = raw, np.zeros_like(raw)
@@ -75,6 +75,7 @@ class OneEuroFilter:
         return self._smooth.astype(np.float32)
 
 
+_SAME_MOMENT_S = 1e-6  # no source has frames closer together; a speed over less would overflow
 _Cutoff = TypeVar("_Cutoff", float, NDArray[np.float64])
 
 
