@@ -216,6 +216,10 @@ class Autoencoder(nn.Module):
         image: Tensor = self.decoder(z)
         return image + self.channel_mean
 
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """(B, 3, S, S) RGB in 0..1 to its reconstruction, the same shape and range."""
+        return self.decode(self.encode(images)).clamp(0, 1)
+
     def forward(self, images: Tensor, guide: Guide | None = None) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) RGB in 0..1 to its reconstruction, the same shape, and its latent code (B, Z).
 

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from models.autoencoder import Autoencoder, AutoencoderConfig
 from models.calibration import ConfidenceCalibration, calibration_from_dict
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
@@ -26,21 +27,42 @@ from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.landmark_schemes import LandmarkScheme, scheme_from_dict
 
 FORMAT = "fewmark-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: a model may carry an autoencoder
 _HEADER_KEY = "fewmark"
+_AUTOENCODER_PREFIX = "autoencoder."
 
 
 @dataclass(slots=True)
 class FaceModel:
-    """A network together with what is needed to use it."""
+    """A network together with what is needed to use it.
+
+    Fine-tuning for landmarks spoils the network's own reconstruction (SCAF, section 4.4). A model may therefore carry
+    the autoencoder of stage 1 as it was: it runs only when a reconstruction is asked for.
+    """
 
     name: str
     network: FaceNetwork
     scheme: LandmarkScheme
     crop_rule: CropRule
-    reconstructs: bool = False  # the decoder was trained to reconstruct images; else its RGB output is noise
+    reconstructs: bool = False  # the network's own decoder does, or there is an autoencoder; else its RGB is noise
     provenance: dict[str, Any] = field(default_factory=dict)  # plain JSON: data, recipe, metrics, versions
     calibration: ConfidenceCalibration | None = None  # None: confidences stay as decoding gives them
+    autoencoder: Autoencoder | None = None  # of the network's input size and for its crops
+
+    def __post_init__(self) -> None:
+        if self.autoencoder is None:
+            return
+        side, wanted = self.autoencoder.config.input_size, self.network.config.input_size
+        if side != wanted:
+            raise FewmarkError(
+                f"the autoencoder takes {side} px crops, the network {wanted} px; they don't fit together"
+            )
+        self.reconstructs = True
+
+    @property
+    def reconstructor(self) -> FaceNetwork | Autoencoder:
+        """What makes reconstructions of crops; meaningful only if ``reconstructs``."""
+        return self.network if self.autoencoder is None else self.autoencoder
 
     @property
     def confidence_meaning(self) -> str:
@@ -73,11 +95,15 @@ def save_model(path: Path, model: FaceModel, *, half: bool = False) -> None:
     }
     if model.calibration is not None:
         header["calibration"] = model.calibration.to_dict()
-    write_safetensors(path, model.network.state_dict(), header, half=half)
+    state = model.network.state_dict()
+    if model.autoencoder is not None:
+        header["autoencoder"] = asdict(model.autoencoder.config)
+        state |= {_AUTOENCODER_PREFIX + key: value for key, value in model.autoencoder.state_dict().items()}
+    write_safetensors(path, state, header, half=half)
 
 
 def load_model(path: Path) -> FaceModel:
-    """Reads a model file; the network comes in float32, in evaluation mode, on the CPU.
+    """Reads a model file; the networks come in float32, in evaluation mode, on the CPU.
 
     Raises:
         FewmarkError: the file is missing, damaged, no model of ours, or of a newer format.
@@ -89,7 +115,12 @@ def load_model(path: Path) -> FaceModel:
         raise FewmarkError(f"{path}: format version {header['version']} is newer than this program; update Fewmark")
     try:
         network = FaceNetwork(FaceNetworkConfig(**header["network"]))
+        of_autoencoder = {key: tensors.pop(key) for key in list(tensors) if key.startswith(_AUTOENCODER_PREFIX)}
         network.load_state_dict(tensors)
+        autoencoder = None
+        if "autoencoder" in header:
+            autoencoder = Autoencoder(AutoencoderConfig(**header["autoencoder"])).eval()
+            autoencoder.load_state_dict({k.removeprefix(_AUTOENCODER_PREFIX): v for k, v in of_autoencoder.items()})
         scheme, calibration = scheme_from_dict(header["scheme"]), header.get("calibration")
         if calibration is not None and len(calibration["curve_of_landmark"]) != scheme.num_points:
             raise FewmarkError(f"{path}: calibrated for another number of landmarks; calibrate the model again")
@@ -101,6 +132,7 @@ def load_model(path: Path) -> FaceModel:
             reconstructs=bool(header["reconstructs"]),
             provenance=header.get("provenance", {}),
             calibration=None if calibration is None else calibration_from_dict(calibration),
+            autoencoder=autoencoder,
         )
     except (KeyError, TypeError, RuntimeError) as error:
         raise FewmarkError(f"{path}: its header and its weights don't fit together ({error})") from error

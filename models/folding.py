@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.autoencoder import InvertedResidualBlock, ResidualBlock
+from models.autoencoder import Autoencoder, InvertedResidualBlock, ResidualBlock
 from models.face_network import FaceNetwork
 
+Network = TypeVar("Network", FaceNetwork, Autoencoder)
 
-def fold_batch_norm(network: FaceNetwork) -> FaceNetwork:
+
+def fold_batch_norm(network: Network) -> Network:
     """A copy in evaluation mode without the batch normalisations that follow a convolution.
 
     Those of the bottleneck blocks come before their convolution (with a ReLU between) and stay.

@@ -30,7 +30,7 @@ from training.metrics import failure_rate, nme_per_face, point_errors
 from training.precision import autocast, resolve_precision
 from training.processes import Processes, start_processes
 from training.run_log import RunLog, RunningMeans
-from training.starting_point import build_network, keeps_reconstructing
+from training.starting_point import build_network, keeps_reconstructing, kept_autoencoder
 from training.teacher import Teacher
 from training.training_state import TrainingState, learning_rate_factor
 
@@ -177,8 +177,15 @@ def train_on_faces(
         "torch": torch.__version__,
         "machine": platform.machine(),
     }
-    reconstructs = keeps_reconstructing(recipe)
-    model = FaceModel(recipe.name, state.averaged, scheme, recipe.crop, reconstructs, provenance=provenance)
+    model = FaceModel(
+        recipe.name,
+        state.averaged,
+        scheme,
+        recipe.crop,
+        keeps_reconstructing(recipe),
+        provenance=provenance,
+        autoencoder=kept_autoencoder(recipe),
+    )
     path = out / "model.safetensors"
     save_model(path, model, half=True)
     return path

@@ -48,7 +48,7 @@ def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork
 
 
 def keeps_reconstructing(recipe: LandmarkRecipe) -> bool:
-    """Whether the network that a recipe makes still shows faces when it is asked to reconstruct them.
+    """Whether the network that a recipe makes still shows faces through its own decoder.
 
     It does if it started from something that did, and its decoder stayed frozen or the reconstruction was trained
     along. 3FabRec, section 3.3.2: a fine-tuned encoder gives up some of the likeness.
@@ -58,7 +58,21 @@ def keeps_reconstructing(recipe: LandmarkRecipe) -> bool:
     if recipe.start_from is None or any(phase.decoder > 0 for phase in recipe.phases):
         return False
     header, _ = read_safetensors(recipe.start_from, "autoencoder or model file")
-    return header.get("format") == AUTOENCODER_FORMAT or bool(header.get("reconstructs"))
+    own = bool(header.get("reconstructs")) and "autoencoder" not in header
+    return own or header.get("format") == AUTOENCODER_FORMAT
+
+
+def kept_autoencoder(recipe: LandmarkRecipe) -> Autoencoder | None:
+    """The autoencoder that a model carries along where its own decoder no longer reconstructs.
+
+    That which the run started from, or that which the model that it started from carried; None if there was none.
+    """
+    if recipe.start_from is None or keeps_reconstructing(recipe):
+        return None
+    header, _ = read_safetensors(recipe.start_from, "autoencoder or model file")
+    if header.get("format") == AUTOENCODER_FORMAT:
+        return load_autoencoder(recipe.start_from).autoencoder
+    return load_model(recipe.start_from).autoencoder
 
 
 def _check_fit(recipe: LandmarkRecipe, found: AutoencoderConfig, rule: CropRule) -> None:

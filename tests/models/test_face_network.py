@@ -4,16 +4,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.autoencoder import Autoencoder, AutoencoderConfig
 from models.checkpoint import FaceModel, count_parameters, load_model, save_model
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
-from models.folding import fold_batch_norm
+from models.folding import Network, fold_batch_norm
 from models.landmark_schemes import IBUG_68
 from models.registry import MODELS, open_model
 
 
-def randomised(network: FaceNetwork) -> FaceNetwork:
+def randomised(network: Network) -> Network:
     """Batch statistics as after training, so that folding and saving have something to get wrong."""
     for name, buffer in network.named_buffers():
         if name.endswith("running_mean"):
@@ -93,6 +94,27 @@ def test_a_model_file_brings_back_the_same_model(tmp_path: Path, half: bool) -> 
     for key, value in network.state_dict().items():
         tolerance = {"atol": 1e-3, "rtol": 1e-3} if half else {"atol": 0, "rtol": 0}
         torch.testing.assert_close(loaded.network.state_dict()[key], value, **tolerance)
+
+
+def test_a_model_reconstructs_with_the_autoencoder_that_it_carries(tmp_path: Path) -> None:
+    network = randomised(FaceNetwork(FaceNetworkConfig(68, 128, 64)))
+    autoencoder = randomised(Autoencoder(AutoencoderConfig(128, 50, 0.5)))
+    path = tmp_path / "both.safetensors"
+    save_model(path, FaceModel("both", network, IBUG_68, CropRule(), autoencoder=autoencoder))
+    loaded = load_model(path)
+    assert loaded.reconstructs
+    images = torch.rand(2, 3, 128, 128)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded.reconstructor.reconstruct(images), autoencoder.reconstruct(images))
+        torch.testing.assert_close(loaded.network(images), network(images))
+        folded = fold_batch_norm(autoencoder)
+        torch.testing.assert_close(folded.reconstruct(images), autoencoder.reconstruct(images), atol=1e-4, rtol=1e-3)
+
+
+def test_an_autoencoder_of_another_size_is_refused() -> None:
+    network = FaceNetwork(FaceNetworkConfig(68, 128, 64))
+    with pytest.raises(FewmarkError, match="takes 256 px crops, the network 128 px"):
+        FaceModel("odd", network, IBUG_68, CropRule(), autoencoder=Autoencoder(AutoencoderConfig(256)))
 
 
 def test_damaged_and_foreign_model_files_are_refused(tmp_path: Path) -> None:

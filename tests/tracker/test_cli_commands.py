@@ -14,7 +14,7 @@ from tracker.cli import app, console
 
 COMMANDS = (
     *("track", "demo", "bench", "doctor", "models", "train", "evaluate", "evaluate-video", "calibrate"),
-    *("prepare-faces", "label-faces", "import-3fabrec", "live", "open"),
+    *("prepare-faces", "label-faces", "import-3fabrec", "attach-autoencoder", "live", "open"),
 )
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from models.autoencoder import Autoencoder, AutoencoderConfig
-from models.autoencoder_file import TrainedAutoencoder, save_autoencoder
+from models.autoencoder_file import TrainedAutoencoder, load_autoencoder, save_autoencoder
 from models.checkpoint import load_model
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
@@ -93,6 +93,23 @@ def test_frozen_parts_stay_as_they_were(autoencoder_file: Path, labelled: Path, 
     assert load_model(path).reconstructs
     provenance = load_model(path).provenance["recipe"]
     assert provenance["start_from"] == "autoencoder.safetensors"
+
+
+def test_a_model_whose_decoder_learned_landmarks_carries_its_autoencoder_along(
+    autoencoder_file: Path, labelled: Path, tmp_path: Path
+) -> None:
+    recipe = replace(RECIPE, start_from=autoencoder_file, phases=(PhaseConfig(decoder=1e-3, min_steps=2),))
+    path = train_landmarks(recipe, labelled, tmp_path / "run", processes=CPU)
+    assert path is not None
+    again = train_landmarks(replace(recipe, start_from=path), labelled, tmp_path / "again", processes=CPU)
+    assert again is not None
+    before = load_autoencoder(autoencoder_file).autoencoder.state_dict()
+    for model in (load_model(path), load_model(again)):
+        assert model.reconstructs
+        assert model.autoencoder is not None
+        after = model.autoencoder.state_dict()
+        assert all(torch.allclose(value, after[key], atol=1e-3, rtol=1e-3) for key, value in before.items())
+        assert not torch.allclose(model.network.decoder.fc.weight, before["decoder.fc.weight"], atol=1e-4)
 
 
 def test_phases_follow_each_other() -> None:

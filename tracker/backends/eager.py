@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.autoencoder import Autoencoder
 from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.face_network import FaceNetwork
 from models.folding import fold_batch_norm
 from models.heatmaps import collapse_heatmaps, decode_heatmaps
 from tracker.backends.base import Prediction
@@ -32,10 +34,14 @@ class EagerBackend:
         self.crop_size = self._config.input_size
         try:
             self._network = fold_batch_norm(model.network).to(self._device)
+            self._reconstructor: FaceNetwork | Autoencoder = self._network
+            if model.autoencoder is not None:
+                self._reconstructor = fold_batch_norm(model.autoencoder).to(self._device)
         except (RuntimeError, AssertionError) as error:
             raise FewmarkError(f"device {device}: not usable ({str(error).splitlines()[0]}); leave it out") from error
         # cuDNN and oneDNN have their fastest convolutions for this layout.
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for network in (self._network, self._reconstructor):
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = _describe(self._device)
 
     @torch.inference_mode()
@@ -57,7 +63,7 @@ class EagerBackend:
             points=_numpy(decoded.points),
             confidence=_numpy(decoded.confidence),
             heatmaps=_numpy(collapse_heatmaps(shown, kind)) if heatmaps else None,
-            reconstructions=_to_images(network.reconstruct(images)) if reconstructions else None,
+            reconstructions=_to_images(self._reconstructor.reconstruct(images)) if reconstructions else None,
         )
 
     def close(self) -> None:

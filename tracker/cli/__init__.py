@@ -20,9 +20,10 @@ from tracker.cli.evaluate import calibrate, evaluate, evaluate_video
 from tracker.cli.gui import live, open_videos, open_window
 from tracker.cli.inspect import doctor, list_models
 from tracker.cli.label_faces import label_faces
+from tracker.cli.model_files import attach_autoencoder, import_published
 from tracker.cli.prepare import prepare_faces
 from tracker.cli.track import demo, track
-from tracker.cli.train import import_published, train_app
+from tracker.cli.train import train_app
 from tracker.version import fewmark_version
 
 
@@ -59,6 +60,9 @@ app.command(short_help="Measure models on labelled faces.")(evaluate)
 app.command("evaluate-video", short_help="Measure jitter and lag on a video.")(evaluate_video)
 app.command(short_help="Make a model's confidences mean something.")(calibrate)
 app.command("import-3fabrec")(import_published)
+app.command("attach-autoencoder", short_help="Give a model the autoencoder that shows its reconstructions.")(
+    attach_autoencoder
+)
 app.command("label-faces", short_help="Have a model label faces for a smaller one.")(label_faces)
 app.command("prepare-faces", short_help="Cut faces out of images, for training without labels.")(prepare_faces)
 app.add_typer(train_app, name="train")

@@ -1,4 +1,4 @@
-"""``fewmark train`` and ``fewmark import-3fabrec``: the training module's commands."""
+"""``fewmark train``: the training module's commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from models.errors import FewmarkError
-from tracker.cli.console import emit, graceful_stop, out, say, warn
+from tracker.cli.console import emit, graceful_stop, out, warn
 
 DEVICE_HELP = "A torch device; default: a GPU if there is one."
 DEVICES_HELP = "Processes on this machine, one a GPU; more than one needs the extra cluster."
@@ -132,22 +132,3 @@ def _end(path: Path | None, is_main: bool, stopped: bool) -> None:
         raise KeyboardInterrupt
     if path is not None:
         emit(str(path))
-
-
-def import_published(
-    folder: Annotated[Path, typer.Argument(help="A published 3FabRec checkpoint: meta.json and saae.mdl.")],
-    output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The model file; default <folder>.safetensors.")
-    ] = None,
-) -> None:
-    """Turn a published 3FabRec checkpoint into a model file."""
-    from models.checkpoint import save_model
-    from models.import_3fabrec import import_3fabrec
-
-    imported = import_3fabrec(folder)
-    target = output or folder.with_suffix(".safetensors")
-    save_model(target, imported.model)
-    say(
-        f"left out, as only training needs it: {len(imported.left_out)} tensors of the discriminators and unused layers"
-    )
-    emit(str(target))
