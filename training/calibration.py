@@ -273,10 +273,10 @@ def pool_adjacent_violators(values: Array, weights: Array) -> Array:
     return np.repeat([mean for mean, _, _ in blocks], [count for _, _, count in blocks])
 
 
-def fits_into_half(network: torch.nn.Module) -> bool:
+def fits_into_half(*networks: torch.nn.Module | None) -> bool:
     """Whether float16 holds all weights as they are: so they came out of such a file, and go back into one."""
-    weights = (value for value in network.state_dict().values() if value.is_floating_point())
-    return all(torch.equal(value, value.half().to(value.dtype)) for value in weights)
+    weights = [value for network in networks if network is not None for value in network.state_dict().values()]
+    return all(torch.equal(value, value.half().to(value.dtype)) for value in weights if value.is_floating_point())
 
 
 def print_fit(fit: CalibrationFit, console: Console) -> None:

@@ -129,7 +129,7 @@ def load_crops(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             numbers = pool.map(cut, range(len(samples)))
-            hidden = not console.is_terminal
+            hidden = not console.is_terminal or len(samples) == 1
             problems = list(
                 track(numbers, "cutting faces", len(samples), console=console, transient=True, disable=hidden)
             )

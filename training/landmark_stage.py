@@ -61,7 +61,7 @@ def train_landmarks(
         The path of the model file, in the main process; None in others, and if the run was stopped.
 
     Raises:
-        FewmarkError: no data, nothing to resume, or ``out`` holds another run.
+        FewmarkError: no data, nothing to resume, ``out`` holds another run, or faces can't be mirrored as asked.
     """
     train, validation = read_faces(recipe, data_root, report)
     return train_on_faces(recipe, train, validation, out, resume=resume, processes=processes, should_stop=should_stop)
@@ -82,6 +82,11 @@ def train_on_faces(
     target = processes.device
     precision = resolve_precision(recipe.precision, target)
     scheme = train[0].scheme
+    if recipe.augmentation.flip > 0 and not scheme.mirror_pairs:
+        raise FewmarkError(
+            f"recipe {recipe.name}: augmentation: flip = {recipe.augmentation.flip:g}, but nobody says which points of "
+            f"scheme {scheme.name} change places in a mirror; name them left_... and right_..., or set flip = 0"
+        )
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists() and not resume:
         raise FewmarkError(f"{out}: holds an unfinished run; pass --resume to go on with it, or another --out")

@@ -12,10 +12,12 @@ import torch
 
 from models.checkpoint import load_model
 from models.errors import FewmarkError
+from models.landmark_schemes import scheme_from_names
 from tracker.dataclass_toml import dump_toml, load_toml
+from training.augmentation import AugmentationConfig
 from training.config import AutoencoderRecipe, LandmarkRecipe, NetworkConfig, OptimiserConfig, PhaseConfig
 from training.crop_stream import ShuffledStream
-from training.landmark_stage import train_landmarks
+from training.landmark_stage import read_faces, train_landmarks, train_on_faces
 from training.precision import resolve_precision
 from training.processes import Processes
 from training.recipes import find_recipe
@@ -56,6 +58,15 @@ def test_a_run_leaves_model_recipe_metrics_and_checkpoint(twelve_faces: Path, tm
     assert lines[-1]["step"] == 4
     assert any("nme_percent" in line for line in lines)
     assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_flipping_needs_to_know_which_points_change_places(twelve_faces: Path, tmp_path: Path) -> None:
+    scheme = scheme_from_names("numbered", [str(i) for i in range(68)])
+    train = [replace(sample, scheme=scheme) for sample in read_faces(RECIPE, twelve_faces, print)[0]]
+    flipping = replace(RECIPE, augmentation=AugmentationConfig(flip=0.5))
+    with pytest.raises(FewmarkError, match=r"flip = 0\.5, but nobody says which points of scheme numbered"):
+        train_on_faces(flipping, train, [], tmp_path / "run", processes=CPU)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_resumed_run_ends_like_an_uninterrupted_one(twelve_faces: Path, tmp_path: Path) -> None:

@@ -181,14 +181,17 @@ def _track(
 
 
 def calibrate(
-    model: Annotated[Path, typer.Argument(help="The model file.")],
+    model: Annotated[Path, typer.Argument(help="The model file, or the name of a shipped model.")],
     data: Annotated[Path, typer.Option(metavar="FOLDER", help="The data set's root folder.")],
     dataset: _Dataset = "300w",
     subset: Annotated[
         str, typer.Option(metavar="NAME", help="Faces that the model was not trained on, and is not judged by.")
     ] = "validation",
     output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The calibrated model file; default: MODEL itself.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The calibrated model file; default: MODEL, if it is a file."
+        ),
     ] = None,
     backend: _Backend = "auto",
     model_dir: _ModelDir = None,
@@ -196,11 +199,14 @@ def calibrate(
     """Teach a model what its confidences mean: the probability that a landmark's error is below 5 %."""
     from dataclasses import replace
 
-    from models.checkpoint import load_model, save_model
+    from models.checkpoint import save_model
+    from models.registry import MODELS, open_model
     from training.calibration import fit_calibration, fits_into_half, print_fit
     from training.evaluation import evaluate_model
 
-    uncalibrated = replace(load_model(model), calibration=None)
+    if output is None and str(model) in MODELS:
+        raise FewmarkError(f"{model}: a shipped model stays as it is; say with --out where the calibrated one goes")
+    uncalibrated = replace(open_model(model), calibration=None)
     evaluation = evaluate_model(
         uncalibrated, data, dataset=dataset, subset=subset, backend=backend, model_dir=model_dir, report=say
     )
@@ -209,5 +215,6 @@ def calibrate(
     fit = fit_calibration(evaluation)
     print_fit(fit, out)
     target = output or model
-    save_model(target, replace(uncalibrated, calibration=fit.calibration), half=fits_into_half(uncalibrated.network))
+    half = fits_into_half(uncalibrated.network, uncalibrated.autoencoder)
+    save_model(target, replace(uncalibrated, calibration=fit.calibration), half=half)
     emit(str(target))

@@ -43,12 +43,12 @@ def attach_autoencoder(
     from models.registry import open_model
     from training.calibration import fits_into_half
 
-    landmarks, trained = open_model(str(model)), load_autoencoder(autoencoder)
+    landmarks, trained = open_model(model), load_autoencoder(autoencoder)
     if landmarks.crop_rule != trained.crop_rule:
         raise FewmarkError(
             f"{autoencoder}: was trained on crops by {trained.crop_rule}, {model} takes those by {landmarks.crop_rule}"
         )
     together = replace(landmarks, autoencoder=trained.autoencoder)
-    half = fits_into_half(landmarks.network) and fits_into_half(trained.autoencoder)
+    half = fits_into_half(landmarks.network, trained.autoencoder)
     save_model(output, together, half=half)
     emit(str(output))
