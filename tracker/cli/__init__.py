@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from models.errors import FewmarkError
+from tracker.allocator import limit_arenas
 from tracker.cli.bench import bench
 from tracker.cli.console import emit, fail
 from tracker.cli.evaluate import calibrate, evaluate, evaluate_video
@@ -88,6 +89,7 @@ def _fewmark(
 
 def main() -> None:
     """Entry point."""
+    limit_arenas()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal can't show
