@@ -38,6 +38,8 @@ def roll_of_points(points: FloatArray, scheme: LandmarkScheme) -> float:
 def box_around_points(points: FloatArray, scheme: LandmarkScheme, score: float = 1.0) -> FaceBox:
     """The square box that a crop is made from: around the points, upright in the face's own, levelled frame.
 
+    Where a scheme's points cover only a part of the face, its ``face_square`` leads from their square to the face's.
+
     Args:
         points: (K, 2) frame pixels.
 
@@ -48,8 +50,11 @@ def box_around_points(points: FloatArray, scheme: LandmarkScheme, score: float =
     to_level = _rotation(-roll)
     levelled = points.astype(np.float64) @ to_level.T
     low, high = levelled.min(axis=0), levelled.max(axis=0)
-    centre = _rotation(roll) @ ((low + high) / 2)
-    half = max(float((high - low).max()), 1e-3) / 2
+    middle, side = (low + high) / 2, max(float((high - low).max()), 1e-3)
+    if scheme.face_square is not None:
+        middle += side * np.array([scheme.face_square.right, scheme.face_square.down])
+        side *= scheme.face_square.side
+    centre, half = _rotation(roll) @ middle, side / 2
     xyxy = np.array([centre[0] - half, centre[1] - half, centre[0] + half, centre[1] + half], dtype=np.float32)
     return FaceBox(xyxy, score, roll)
 

@@ -91,7 +91,7 @@ class LandmarkRecipe:
     seed: int = 0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     checkpoint_minutes: float = 3.0
-    start_from: Path | None = None  # an autoencoder file of stage 1, or a model file; None: random weights
+    start_from: Path | None = None  # an autoencoder file, a model file or a shipped model's name; None: random weights
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     crop: CropRule = field(default_factory=CropRule)

@@ -11,6 +11,7 @@ import platform
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ import torch
 from models.checkpoint import FaceModel, save_model
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork
+from tracker.config import DetectionConfig
 from tracker.dataclass_toml import to_mapping
+from tracker.pipeline import open_detector
 from training.config import LandmarkRecipe, PhaseConfig
 from training.crop_stream import CropStream, LabelledCrops, load_crops
 from training.datasets import FaceSample, get_dataset, split_validation
+from training.face_square import needs_face_square, with_face_square
 from training.landmark_objective import LandmarkObjective, Targets
 from training.metrics import failure_rate, nme_per_face, point_errors
 from training.precision import autocast, resolve_precision
@@ -90,6 +94,14 @@ def train_on_faces(
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists() and not resume:
         raise FewmarkError(f"{out}: holds an unfinished run; pass --resume to go on with it, or another --out")
+    notes: list[str] = []
+    if needs_face_square(scheme):
+        with closing(open_detector(DetectionConfig(), report=notes.append)) as detector:
+            scheme = with_face_square(scheme, train, detector, notes.append)
+        train = [dataclasses.replace(face, scheme=scheme) for face in train]
+        validation = [dataclasses.replace(face, scheme=scheme) for face in validation]
+    if scheme.level_points is None:  # a crop can't be turned by what no point tells
+        recipe = dataclasses.replace(recipe, crop=dataclasses.replace(recipe.crop, level=False))
     torch.manual_seed(recipe.seed)
     state = TrainingState(
         build_network(recipe, scheme),
@@ -107,6 +119,8 @@ def train_on_faces(
     size = recipe.network.input_size
     crops = load_crops(train, size, recipe.crop, recipe.augmentation)
     held_out = load_crops(validation, size, recipe.crop) if validation and processes.is_main else None
+    for line in notes:
+        log.say(line)
     for line in (*crops.skipped, *(held_out.skipped if held_out else ())):
         log.say(f"skipped {line}")
     batch = min(recipe.optimiser.batch_size, len(crops))

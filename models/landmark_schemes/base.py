@@ -8,10 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from models.errors import FewmarkError
+
+
+class FaceSquare(NamedTuple):
+    """Where the face lies that a scheme's points belong to: the square around iBUG's 68 points, from brows to chin.
+
+    In units of the side of the square around the scheme's own points, in the levelled frame. It is what a face detector
+    finds, so that crops from points and crops from detections are the same.
+    """
+
+    side: float
+    right: float  # of its centre from that of the points' square
+    down: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +38,8 @@ class LandmarkScheme:
     level_points: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     # ^ image-left and image-right points of an upright face, whose mean positions a crop turns level
     source: str = ""  # who defined it
+    # None: the points' own square. Not compared: the same points labelled are the same scheme.
+    face_square: FaceSquare | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         k = self.num_points
@@ -65,6 +79,7 @@ class LandmarkScheme:
             "normaliser": list(self.normaliser) if self.normaliser else None,
             "level_points": [list(g) for g in self.level_points] if self.level_points else None,
             "source": self.source,
+            "face_square": list(self.face_square) if self.face_square else None,
         }
 
 
@@ -77,6 +92,7 @@ def scheme_from_dict(data: dict[str, Any]) -> LandmarkScheme:
     try:
         normaliser = data.get("normaliser")
         level = data.get("level_points")
+        square = data.get("face_square")
         return LandmarkScheme(
             name=str(data["name"]),
             point_names=tuple(str(n) for n in data["point_names"]),
@@ -85,6 +101,7 @@ def scheme_from_dict(data: dict[str, Any]) -> LandmarkScheme:
             normaliser=(int(normaliser[0]), int(normaliser[1])) if normaliser else None,
             level_points=(tuple(map(int, level[0])), tuple(map(int, level[1]))) if level else None,
             source=str(data.get("source", "")),
+            face_square=FaceSquare(*map(float, square)) if square else None,
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise FewmarkError(f"landmark scheme {data.get('name', '?')}: not readable ({error!r})") from error

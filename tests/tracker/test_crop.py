@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.crop_rule import CropRule
-from models.landmark_schemes import IBUG_68
+from models.landmark_schemes import IBUG_68, FaceSquare, scheme_from_names
 from tracker.crop import (
     box_around_points,
     cut_crop,
@@ -64,6 +65,19 @@ def test_the_box_turns_and_moves_with_the_face(roll: float, size: float, dx: flo
     left, right = crop_points[36:42].mean(0), crop_points[42:48].mean(0)
     assert abs(left[1] - right[1]) < 0.5
     assert right[0] > left[0]
+
+
+@given(st.floats(-1.5, 1.5), st.floats(20, 400), coordinates, coordinates)
+def test_the_face_square_turns_and_moves_with_the_points(roll: float, size: float, dx: float, dy: float) -> None:
+    eyes = replace(
+        scheme_from_names("eyes", ["left_eye", "right_eye"]), face_square=FaceSquare(side=2.5, right=0.1, down=0.4)
+    )
+    c, s = math.cos(roll), math.sin(roll)
+    frame_from_face = np.array([[c, s], [-s, c]]) * size
+    points = (np.array([[-0.5, 0.0], [0.5, 0.0]]) @ frame_from_face + (dx, dy)).astype(np.float32)
+    found = box_around_points(points, eyes)
+    np.testing.assert_allclose(found.width, 2.5 * size, rtol=1e-3, atol=0.01)
+    np.testing.assert_allclose(found.centre, np.array([0.1, 0.4]) @ frame_from_face + (dx, dy), rtol=1e-3, atol=0.01)
 
 
 def test_a_dot_lies_where_the_matrix_says() -> None:

@@ -18,7 +18,9 @@ from models.checkpoint import load_model
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
-from models.landmark_schemes import IBUG_68
+from models.landmark_schemes import IBUG_68, scheme_from_names
+from models.registry import open_model
+from tracker.dataclass_toml import load_toml
 from training.augmentation import AugmentationConfig
 from training.config import (
     LandmarkRecipe,
@@ -31,6 +33,7 @@ from training.config import (
 from training.few_shot import draw, parse_sizes, run_few_shot
 from training.landmark_stage import phase_ends, read_faces, train_landmarks
 from training.processes import Processes
+from training.recipes import find_recipe
 from training.starting_point import build_network, keeps_reconstructing
 from training.teacher import Teacher
 
@@ -115,6 +118,20 @@ def test_a_model_whose_decoder_learned_landmarks_carries_its_autoencoder_along(
 def test_phases_follow_each_other() -> None:
     phases = (PhaseConfig(epochs=2), PhaseConfig(epochs=0.01), PhaseConfig(epochs=1, min_steps=50))
     assert phase_ends(phases, steps_per_epoch=10) == [20, 21, 71]
+
+
+def test_new_landmarks_start_with_all_that_a_shipped_model_knows_but_the_last_layer() -> None:
+    recipe = load_toml(LandmarkRecipe, find_recipe(Path("teach128")))
+    known = open_model("fast128").network
+    for scheme in (scheme_from_names("two", ["left_pupil", "right_pupil"]), IBUG_68):
+        network = build_network(recipe, scheme)
+        for part in ("encoder", "decoder", "head.t1", "head.skips"):
+            assert all(
+                torch.equal(value, known.get_submodule(part).state_dict()[key])
+                for key, value in network.get_submodule(part).state_dict().items()
+            ), part
+        assert network.head.lin.weight.shape[0] == scheme.num_points
+    assert torch.equal(network.head.lin.weight, known.head.lin.weight)
 
 
 def test_a_start_of_another_shape_or_crop_is_refused(autoencoder_file: Path, tmp_path: Path) -> None:
