@@ -130,8 +130,8 @@ def test_new_landmarks_start_with_all_that_a_shipped_model_knows_but_the_last_la
                 torch.equal(value, known.get_submodule(part).state_dict()[key])
                 for key, value in network.get_submodule(part).state_dict().items()
             ), part
-        assert network.head.lin.weight.shape[0] == scheme.num_points
-    assert torch.equal(network.head.lin.weight, known.head.lin.weight)
+        assert network.state_dict()["head.lin.weight"].shape[0] == scheme.num_points
+    assert torch.equal(network.state_dict()["head.lin.weight"], known.state_dict()["head.lin.weight"])
 
 
 def test_a_start_of_another_shape_or_crop_is_refused(autoencoder_file: Path, tmp_path: Path) -> None:
