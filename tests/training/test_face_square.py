@@ -107,3 +107,5 @@ def test_ten_images_teach_a_set_of_ones_own(faces: list[FaceSample], tmp_path: P
     evaluation = evaluate_model(model, table, dataset="csv", subset="test", backend="eager")
     assert evaluation.found.mean() > 0.9
     assert work_out(evaluation).overall.nme_percent < 7  # of the box of the five points
+    from_labels = evaluate_model(model, table, dataset="csv", subset="test", backend="eager", crops="truth")
+    assert work_out(from_labels).overall.nme_percent < 7

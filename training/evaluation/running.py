@@ -127,7 +127,7 @@ def _on_true_crop(
     model: FaceModel, backend: Backend, flip: bool, image: ImageArray, sample: FaceSample
 ) -> tuple[FloatArray, FloatArray]:
     size = model.network.config.input_size
-    box = box_around_points(sample.points, sample.scheme)
+    box = box_around_points(sample.points, model.scheme)  # which knows how the face lies around its points
     matrix = frame_from_crop_matrix(box, size, model.crop_rule)
     crop = cut_crop(image, matrix, size).image[None]
     prediction = predict_both_ways(backend, crop, model.scheme) if flip else backend.predict(crop)
@@ -142,7 +142,7 @@ def _through_the_pipeline(
     faces = tracker.process_still(Frame(image, index=0, time_s=0.0)).faces
     if not faces:
         return None
-    labelled = box_around_points(sample.points, sample.scheme)
+    labelled = box_around_points(sample.points, tracker.model.scheme)
     overlap = overlaps([face.box for face in faces], [labelled])[:, 0]
     best = int(overlap.argmax())
     return (faces[best].points, faces[best].confidence) if overlap[best] > 0 else None
