@@ -87,7 +87,7 @@ def locate(name: str, directory: Path | None = None) -> Path | None:
         FewmarkError: unknown name; or the user's directory holds a file of that name with other contents.
     """
     model = _model(name)
-    named = _named_directory(directory)
+    named = named_directory(directory)
     if named is not None and (path := named / model.filename).is_file():
         if (found := _sha256(_read(path))) != model.sha256:
             raise FewmarkError(
@@ -133,7 +133,7 @@ def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | 
             failures.append(f"  {step}: {error}")
         else:
             return _store(data, model)
-    named = _named_directory(directory)
+    named = named_directory(directory)
     looked = [str(named)] if named is not None else [f"no directory named by {MODEL_DIR_VARIABLE}"]
     target = named if named is not None else cache_directory()
     raise FewmarkError(
@@ -162,7 +162,8 @@ def _model(name: str) -> ModelFile:
         raise FewmarkError(f"unknown detector model {name!r}; choose one of {', '.join(DETECTOR_MODELS)}") from None
 
 
-def _named_directory(directory: Path | None) -> Path | None:
+def named_directory(directory: Path | None) -> Path | None:
+    """Where the user keeps model files: ``directory``, else what ``FEWMARK_MODEL_DIR`` names, else None."""
     if directory is not None:
         return Path(directory).expanduser()
     variable = os.environ.get(MODEL_DIR_VARIABLE)

@@ -1,4 +1,4 @@
-"""Every backend against the plain network, on real faces of the demo clip."""
+"""The backends of the CPU against the plain network, on real faces of the demo clip."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from models.checkpoint import FaceModel
-from models.errors import FewmarkError
 from models.heatmaps import collapse_heatmaps
 from models.registry import open_model
 from tracker.assets import demo_clip
-from tracker.backends import BACKENDS, Backend, choose_backend
-from tracker.backends.ladder import MAX_DEVIATION
+from tracker.backends import Backend, choose_backend
+from tracker.backends.self_test import MAX_DEVIATION
 from tracker.crop import cut_crop, frame_from_crop_matrix
 from tracker.sources import open_source
 from tracker.types import FaceBox, ImageArray
@@ -45,7 +44,7 @@ def crops(model: FaceModel) -> ImageArray:
     return np.stack(found)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=["openvino", "eager"])
 def backend(request: pytest.FixtureRequest, model: FaceModel) -> Backend:
     if request.param == "openvino":
         _skip_without_openvino()
@@ -98,27 +97,6 @@ def test_results_are_the_callers_own(backend: Backend, crops: ImageArray) -> Non
     kept = first.points.copy()
     backend.predict(crops[2:3])
     assert np.array_equal(first.points, kept)
-
-
-def test_the_ladder_says_why_a_better_backend_is_not_used(model: FaceModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracker.backends.ladder.best_device", lambda: "cpu")
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    choice = choose_backend("auto", model)
-    assert choice.backend.name == "eager"
-    assert len(choice.passed_over) == 1
-    assert "pip install 'fewmark[openvino]'" in choice.passed_over[0]
-    with pytest.raises(FewmarkError, match="not installed"):
-        choose_backend("openvino", model)
-
-
-def test_a_backend_that_deviates_is_not_chosen(model: FaceModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    _skip_without_openvino()
-    monkeypatch.setattr("tracker.backends.ladder.best_device", lambda: "cpu")
-    assert choose_backend("auto", model).backend.name == "openvino"
-    monkeypatch.setattr("tracker.backends.ladder._deviation", lambda *_: MAX_DEVIATION + 1)
-    choice = choose_backend("auto", model)
-    assert choice.backend.name == "eager"
-    assert "in f32: differs from eager by 1.50 px" in choice.passed_over[-1]
 
 
 def test_bf16_stays_close_to_float32(model: FaceModel, crops: ImageArray) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tracker.backends import BACKENDS
 from tracker.cli import app, console
 
 COMMANDS = (
@@ -81,9 +82,10 @@ def test_texts_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_doctor_finds_what_tracking_needs() -> None:
     run = CliRunner().invoke(app, ["doctor"])
     assert run.exit_code == 0, run.output
-    for subject in ("Python", "torch", "GPU:", "model skip128:", "backend:", "detector short_range:", "camera:"):
+    for subject in ("Python", "torch", "GPU:", "model skip128:", "detector short_range:", "camera:", "(chosen)"):
         assert subject in run.stdout
     assert "missing" not in run.stdout
+    assert all(backend in run.stdout for backend in BACKENDS)
 
 
 def test_the_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

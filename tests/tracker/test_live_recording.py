@@ -29,7 +29,17 @@ from tracker.types import FaceBox, Frame, SourceInfo, TrackedFace, TrackingResul
 
 PATIENCE_S = 180.0
 INFO = SourceInfo("Logitech BRIO", 64, 48, 30.0, None, is_live=True)
-FACTS = TrackerFacts(TrackerConfig(), "skip128", "eager", "CPU, 2 threads", (), IBUG_68, reconstructs=False)
+MEANING = "probability of an error below 5 %"
+FACTS = TrackerFacts(
+    TrackerConfig(),
+    model="skip128",
+    backend="eager",
+    device="CPU, 2 threads",
+    passed_over=(),
+    scheme=IBUG_68,
+    reconstructs=False,
+    confidence_meaning=MEANING,
+)
 
 
 def make_picture(index: int, time_s: float, *, faces: int = 1, facts: TrackerFacts = FACTS) -> LivePicture:
@@ -111,6 +121,8 @@ def test_all_files_of_a_recording_tell_the_same(tmp_path: Path) -> None:
 
     sidecar = json.loads((folder / f"{recorder.stem}.fewmark.json").read_text())
     assert (sidecar["frames"], sidecar["frames_with_face"], sidecar["model"]) == (4, 4, "skip128")
+    assert sidecar["confidence_meaning"] == MEANING
+    assert read_results(folder / f"{recorder.stem}.jsonl").confidence_meaning == MEANING
     assert sidecar["recording"]["source"] == "Logitech BRIO"
     assert datetime.fromisoformat(sidecar["recording"]["started"]).tzinfo is not None
     assert sorted(sidecar["files"]) == sorted(path.name for path in folder.iterdir() if path.suffix != ".json")

@@ -264,6 +264,24 @@ def test_another_model_takes_over_while_the_first_goes_on(reconstructing_model: 
         assert (facts.model, facts.config.detection.period_s) == (DEFAULT_MODEL, 1.0)
 
 
+def test_listed_faces_have_reconstructions_and_recorded_ones_only_where_they_are_drawn(
+    reconstructing_model: Path,
+) -> None:
+    noise = TrackerConfig(model=str(reconstructing_model), backend="eager", tracking=TrackingConfig(min_confidence=0.0))
+    with listening(LiveConfig(tracker=noise, view=LiveView(overlays=("points",)))) as heard:
+        heard.session.start(DEMO)
+        heard.until(lambda: heard.pictures and heard.last.tracked.listed)
+        (listed, *_), (face, *_) = heard.last.tracked.listed or (), heard.last.tracked.result.faces
+        assert listed.reconstruction is not None
+        assert listed.reconstruction.shape == (128, 128, 3)
+        assert listed.recon_error is not None
+        assert set(heard.last.crops or {}) == {face.face_id}
+        assert listed.face_id == face.face_id
+        assert (face.reconstruction, face.recon_error) == (None, None)
+        heard.until(lambda: heard.last.tracked.listed is None)  # not with every frame
+        assert heard.last.crops is None
+
+
 def test_a_bad_model_file_leaves_the_old_one_running(tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"no model")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracker.backends.base import Backend, Prediction
-from tracker.backends.ladder import BACKENDS, Choice, choose_backend
+from tracker.backends.base import Backend, PassedOver, Prediction
+from tracker.backends.ladder import BACKENDS, Choice, Rung, choose_backend, survey
 
-__all__ = ["BACKENDS", "Backend", "Choice", "Prediction", "choose_backend"]
+__all__ = ["BACKENDS", "Backend", "Choice", "PassedOver", "Prediction", "Rung", "choose_backend", "survey"]

@@ -21,14 +21,33 @@ class Prediction:
     reconstructions: ImageArray | None = None  # (B, S, S, 3) RGB; only on request
 
 
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A backend that does not run, though it would be better than the one that does."""
+
+    backend: str  # as in BACKENDS
+    reason: str  # for people, with what would help: "not installed; pip install ..."
+    pending: bool = False  # it is being made, and takes over by itself
+
+    def __str__(self) -> str:
+        return f"{self.backend}: {self.reason}"
+
+
 class Backend(Protocol):
     """Runs one model. Normalisation, network and decoding belong to it; full heatmaps never leave it.
 
-    Single-threaded: one thread makes it, uses it and closes it.
+    One thread at a time: another may make it than uses it and closes it.
     """
 
-    name: str  # as in BACKENDS
-    device: str  # for people: "CPU, 2 threads", "NVIDIA H100"
+    @property
+    def name(self) -> str:
+        """As in BACKENDS."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """For people: "CPU, 2 threads", "NVIDIA H100, fp16"."""
+        ...
 
     def predict(
         self,

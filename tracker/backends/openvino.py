@@ -9,14 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from models.checkpoint import FaceModel
 from models.errors import FewmarkError
-from models.face_network import FaceNetwork
-from models.folding import fold_batch_norm
-from models.heatmaps import collapse_heatmaps, decode_heatmaps
 from tracker.backends.base import Prediction
+from tracker.backends.graph import CropGraph
 from tracker.types import ImageArray
 
 OpenVinoPrecision = Literal["f32", "bf16"]
@@ -38,17 +35,17 @@ class OpenVinoBackend:
         Raises:
             FewmarkError: OpenVINO is not installed.
         """
-        self._openvino = _import_openvino()
-        self._core = self._openvino.Core()
-        self._size = model.network.config.input_size
+        self._core = import_openvino().Core()
         native = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision: OpenVinoPrecision = precision or ("bf16" if native else "f32")
         self._options: dict[str, str | int] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": self.precision,
             "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1,
+            # A thread that is tied to a core waits for whatever else runs there, such as the decoder and the encoder.
+            "ENABLE_CPU_PINNING": False,
         }
-        self._network = fold_batch_norm(model.network)
+        self._model = model
         self._landmarks = self._compile(reconstruct=False)
         self._with_reconstruction: Any = None
         self.device = f"{self._core.get_property('CPU', 'FULL_DEVICE_NAME').strip()}, {self.precision}"
@@ -75,26 +72,54 @@ class OpenVinoBackend:
 
     def _compile(self, *, reconstruct: bool) -> Any:
         """An inference request for crops, any number of them, and the index of one landmark."""
-        # Straight to the front end: openvino.convert_model would report its use to its maker.
-        from openvino.frontend import FrontEndManager
-        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
-        graph = _Graph(self._network, reconstruct=reconstruct)
-        example = torch.zeros(2, self._size, self._size, 3, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracing warns of shapes that become constants; ours are
-            decoder = TorchScriptPythonDecoder(graph.eval(), example_input=example)
-        front_end = FrontEndManager().load_by_framework("pytorch")
-        model = front_end.convert(front_end.load(decoder))
-        shape = self._openvino.PartialShape
-        model.reshape({0: shape([-1, self._size, self._size, 3]), 1: shape([1])})
-        prepared = self._openvino.preprocess.PrePostProcessor(model)
-        prepared.input(0).tensor().set_element_type(self._openvino.Type.u8)
-        compiled = self._core.compile_model(prepared.build(), "CPU", self._options)
-        return compiled.create_infer_request()
+        graph = openvino_graph(CropGraph(self._model, heatmaps=True, reconstruct=reconstruct), landmark=True)
+        return self._core.compile_model(graph, "CPU", self._options).create_infer_request()
 
 
-def _import_openvino() -> Any:
+def openvino_graph(graph: CropGraph, *, landmark: bool = False) -> Any:
+    """The graph as an ``openvino.Model`` with a dynamic batch.
+
+    Inputs are ``crops`` (batch, S, S, 3) uint8 and with ``landmark`` also ``landmark`` (1,) int64; outputs are those of
+    ``CropGraph.output_names``.
+
+    Args:
+        landmark: with the index of a landmark as a second input.
+
+    Raises:
+        FewmarkError: OpenVINO is not installed.
+    """
+    openvino = import_openvino()
+    # Straight to the front end: openvino.convert_model would report its use to its maker.
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    size = graph.config.input_size
+    example = torch.zeros(2, size, size, 3, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of shapes that become constants; ours are
+        decoder = TorchScriptPythonDecoder(graph, example_input=example if landmark else example[:1])
+    front_end = FrontEndManager().load_by_framework("pytorch")
+    model = front_end.convert(front_end.load(decoder))
+    shapes = {0: openvino.PartialShape([-1, size, size, 3]), 1: openvino.PartialShape([1])}
+    model.reshape(shapes if landmark else {0: shapes[0]})
+    prepared = openvino.preprocess.PrePostProcessor(model)
+    prepared.input(0).tensor().set_element_type(openvino.Type.u8)
+    model = prepared.build()
+    inputs = ("crops", "landmark") if landmark else ("crops",)
+    for end, name in (
+        *zip(model.inputs, inputs, strict=True),
+        *zip(model.outputs, graph.output_names(landmark=landmark), strict=True),
+    ):
+        end.get_tensor().set_names({name})
+    return model
+
+
+def import_openvino() -> Any:
+    """The module, kept from telling its maker that it is used.
+
+    Raises:
+        FewmarkError: it is not installed.
+    """
     # As if its telemetry were not installed: on every import it would report to its maker, and keep a thread for it.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
@@ -102,29 +127,3 @@ def _import_openvino() -> Any:
     except ImportError as error:
         raise FewmarkError("backend openvino: not installed; pip install 'fewmark[openvino]'") from error
     return openvino
-
-
-class _Graph(nn.Module):
-    """All that ``predict`` may be asked for; landmarks and reconstruction share the encoder.
-
-    (B, S, S, 3) uint8 crops and a landmark's index (1,) to points, confidences, heatmaps (B, h, h) of all landmarks and
-    of that one, and with ``reconstruct`` (B, S, S, 3) uint8.
-    """
-
-    def __init__(self, network: FaceNetwork, *, reconstruct: bool) -> None:
-        super().__init__()
-        self.network, self.reconstruct = network, reconstruct
-
-    def forward(self, crops: Tensor, landmark: Tensor) -> tuple[Tensor, ...]:
-        network, config = self.network, self.network.config
-        images = crops.permute(0, 3, 1, 2).float() / 255
-        features = network.encoder.features(images - network.channel_mean)
-        maps = network.head(network.decoder, features)
-        decoded = decode_heatmaps(maps, config.input_size, kind=config.heatmap_kind)
-        collapsed, of_one = (
-            collapse_heatmaps(shown, config.heatmap_kind) for shown in (maps, maps.index_select(1, landmark))
-        )
-        if not self.reconstruct:
-            return decoded.points, decoded.confidence, collapsed, of_one
-        reconstruction = network.decode(features.z).mul(255).round().permute(0, 2, 3, 1).to(torch.uint8)
-        return decoded.points, decoded.confidence, collapsed, of_one, reconstruction

@@ -1,4 +1,4 @@
-"""What tracking costs on this machine: each stage alone, the whole from file to files, memory over a long run.
+"""What tracking costs on this machine: networks, stages and the whole, peers, memory over a long run.
 
 Measures and returns figures; ``tracker/cli/bench.py`` prints them.
 """
@@ -7,28 +7,40 @@ from __future__ import annotations
 
 from tracker.bench.end_to_end import EndToEnd
 from tracker.bench.environment import Environment, OtherLoad, describe_environment
-from tracker.bench.measurement import WARM_UP_FRAMES, Measurement, frames_to_run, measure, open_video
-from tracker.bench.report import BenchReport, write_json
+from tracker.bench.measurement import BenchPlan, Measurement, Results, measure, open_video, steps_of
+from tracker.bench.network import BATCHES, NetworkTime
+from tracker.bench.peers import PEERS, Peer, PeerTime
+from tracker.bench.report import BenchReport, Table, environment_lines, tables_of, write_json, write_markdown
 from tracker.bench.soak import MIN_SOAK_FRAMES, MemorySample, MemorySlope, SoakReport, soak
 from tracker.bench.stages import STAGES, StageTime
 
 __all__ = [
+    "BATCHES",
     "MIN_SOAK_FRAMES",
+    "PEERS",
     "STAGES",
-    "WARM_UP_FRAMES",
+    "BenchPlan",
     "BenchReport",
     "EndToEnd",
     "Environment",
     "Measurement",
     "MemorySample",
     "MemorySlope",
+    "NetworkTime",
     "OtherLoad",
+    "Peer",
+    "PeerTime",
+    "Results",
     "SoakReport",
     "StageTime",
+    "Table",
     "describe_environment",
-    "frames_to_run",
+    "environment_lines",
     "measure",
     "open_video",
     "soak",
+    "steps_of",
+    "tables_of",
     "write_json",
+    "write_markdown",
 ]

@@ -14,7 +14,10 @@ from pathlib import Path
 import psutil
 import torch
 
-_PACKAGES = ("torch", "numpy", "opencv-contrib-python", "av", "mediapipe")
+_PACKAGES = (
+    *("torch", "numpy", "opencv-contrib-python", "av", "mediapipe"),
+    *("openvino", "torch-tensorrt", "tensorrt", "tensorrt-rtx"),
+)
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -29,9 +32,10 @@ class Environment:
     usable_cores: int  # logical ones that this process may run on
     torch_threads: int
     memory_gb: float  # 1e9 bytes
+    gpu: str  # with PyTorch's CUDA; "": none that PyTorch can use
     system: str
     python: str
-    versions: dict[str, str]  # distribution -> version
+    versions: dict[str, str]  # distribution -> version, of those that are installed
 
 
 def describe_environment() -> Environment:
@@ -44,9 +48,10 @@ def describe_environment() -> Environment:
         usable_cores=_usable_cores(),
         torch_threads=torch.get_num_threads(),
         memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
+        gpu=f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}" if torch.cuda.is_available() else "",
         system=platform.platform(),
         python=platform.python_version(),
-        versions={name: _version(name) for name in _PACKAGES},
+        versions={name: version for name in _PACKAGES if (version := _version(name))},
     )
 
 
@@ -84,10 +89,11 @@ def _cpu_name() -> str:
 
 
 def _version(distribution: str) -> str:
+    """ "" where it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+        return ""
 
 
 def _commit() -> str | None:

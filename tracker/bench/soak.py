@@ -22,7 +22,7 @@ from tracker.bench.measurement import open_video
 from tracker.config import TrackerConfig
 from tracker.overlays import OverlayContext, render
 from tracker.pipeline import open_tracker
-from tracker.sinks import AnnotatedVideoSink, OpenFaceCsvSink, ResultSink
+from tracker.sinks import AnnotatedVideoSink, OpenFaceCsvSink, ResultSink, ThreadedSink
 from tracker.sources import open_source
 from tracker.sources.decoding import FALLBACK_RATE
 from tracker.types import Frame, SourceInfo
@@ -143,7 +143,7 @@ def soak(
 def _open_sinks(
     paths: dict[str, Path], info: SourceInfo, scheme: LandmarkScheme, choice: OutputChoice
 ) -> Iterator[ResultSink]:
-    yield OpenFaceCsvSink(paths["csv"], scheme, source=info.name)
+    yield ThreadedSink([OpenFaceCsvSink(paths["csv"], scheme, source=info.name)])
     if "video" in paths:
         draw = partial(render, overlays=choice.overlays, context=OverlayContext(scheme))
         yield AnnotatedVideoSink(paths["video"], info, draw)

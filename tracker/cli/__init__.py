@@ -18,6 +18,7 @@ from tracker.allocator import limit_arenas
 from tracker.cli.bench import bench
 from tracker.cli.console import emit, fail
 from tracker.cli.evaluate import calibrate, evaluate, evaluate_video
+from tracker.cli.export import build_engine, export
 from tracker.cli.gui import live, open_videos, open_window
 from tracker.cli.inspect import doctor, list_models
 from tracker.cli.label_faces import label_faces
@@ -60,6 +61,8 @@ app.command("models")(list_models)
 app.command(short_help="Measure models on labelled faces.")(evaluate)
 app.command("evaluate-video", short_help="Measure jitter and lag on a video.")(evaluate_video)
 app.command(short_help="Make a model's confidences mean something.")(calibrate)
+app.command(short_help="Write a model as ONNX or OpenVINO, for other programs.")(export)
+app.command("build-engine", short_help="Build a model's engine ahead of time.")(build_engine)
 app.command("import-3fabrec")(import_published)
 app.command("attach-autoencoder", short_help="Give a model the autoencoder that shows its reconstructions.")(
     attach_autoencoder

@@ -12,7 +12,7 @@ import torch
 
 from models.errors import FewmarkError
 from models.registry import DEFAULT_MODEL, MODELS, open_model
-from tracker.backends import choose_backend
+from tracker.backends.nvidia import why_no_cuda
 from tracker.config import DetectionConfig
 from tracker.model_store import DETECTOR_MODELS, MODEL_DIR_VARIABLE, cache_directory, locate
 from tracker.sources import list_cameras
@@ -41,9 +41,7 @@ def _check_gpu() -> Check:
         return Check("GPU", "ok", torch.cuda.get_device_name())
     if torch.backends.mps.is_available():
         return Check("GPU", "ok", "Apple MPS")
-    if torch.version.cuda is None and torch.version.hip is None:
-        return Check("GPU", "note", "not used: this torch is a CPU build; an NVIDIA GPU needs a CUDA build of torch")
-    return Check("GPU", "note", "not used: this torch could, but finds no GPU or no driver")
+    return Check("GPU", "note", f"not used by torch: {why_no_cuda()}")
 
 
 def _check_models() -> Iterator[Check]:
@@ -52,11 +50,6 @@ def _check_models() -> Iterator[Check]:
         try:
             model = open_model(name)
             yield Check(f"model {name}", "ok", f"{model.scheme.name}{' (default)' if is_default else ''}")
-            if is_default:
-                choice = choose_backend("auto", model)
-                yield Check("backend", "ok", f"{choice.backend.name} on {choice.backend.device}")
-                yield from (Check("backend", "note", f"not used: {reason}") for reason in choice.passed_over)
-                choice.backend.close()
         except FewmarkError as error:
             yield Check(f"model {name}", "missing", str(error))
 

@@ -189,9 +189,7 @@ def calibrate(
     ] = "validation",
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-o", help="The calibrated model file; default: MODEL, if it is a file."
-        ),
+        typer.Option("--out", "-o", help="The calibrated model file; default: MODEL, if it is a file."),
     ] = None,
     backend: _Backend = "auto",
     model_dir: _ModelDir = None,

@@ -16,7 +16,18 @@ from models.errors import FewmarkError
 from tracker.cli.console import emit, fail, out
 from tracker.version import fewmark_version
 
-_PACKAGES = ("torch", "openvino", "mediapipe", "opencv-contrib-python", "av", "numpy", "safetensors", "PyQt6")
+_PACKAGES = (
+    "torch",
+    "torch-tensorrt",
+    "tensorrt-rtx",
+    "openvino",
+    "mediapipe",
+    "opencv-contrib-python",
+    "av",
+    "numpy",
+    "safetensors",
+    "PyQt6",
+)
 _COLOURS = {"ok": "green", "note": "yellow", "missing": "bold red"}
 
 
@@ -38,6 +49,8 @@ def doctor(
         line = Text.assemble((f"{check.state:<8}", _COLOURS[check.state]), f"{check.subject}: {check.text}")
         out.print(line, soft_wrap=True)
         failed |= check.state == "missing"
+    if not failed:
+        _show_engines()
     if failed:
         raise FewmarkError("something that tracking needs is missing: see above")
 
@@ -72,6 +85,24 @@ def list_models() -> None:
             emit(f"  {label:<13}{fact}")
     if damaged:
         raise typer.Exit(2)
+
+
+def _show_engines() -> None:
+    """Every backend, tested with the default model: the ladder from which the best that works is taken."""
+    from models.registry import DEFAULT_MODEL, open_model
+    from tracker.backends import survey
+
+    title = f"Engines: largest deviation of a landmark of {DEFAULT_MODEL} from eager, px of the crop"
+    table = Table(title=title, title_justify="left")
+    table.add_column("engine")
+    table.add_column("deviation", justify="right")
+    table.add_column("runs on, or why not", overflow="fold")
+    for rung in survey(open_model(DEFAULT_MODEL)):
+        deviation = "" if rung.deviation is None else f"{rung.deviation.largest:.3f}"
+        told = Text("; ".join(part for part in (rung.device, rung.reason) if part))
+        name = f"{rung.backend} (chosen)" if rung.chosen else rung.backend
+        table.add_row(Text(name, "bold green" if rung.chosen else ""), deviation, told)
+    out.print(table)
 
 
 def _version(package: str) -> str:

@@ -26,7 +26,6 @@ from tracker.types import ImageArray, TrackingResult
 _log = logging.getLogger(__name__)
 
 _QUEUE_PICTURES = 12  # that may wait for the encoders; a 1080p picture holds up to 12 MB
-_PRESET = "superfast"  # x264's; tracking needs the processor as well
 
 
 class Recorder:
@@ -151,10 +150,12 @@ class Recorder:
         if kind == "csv":
             return OpenFaceCsvSink(path, self._facts.scheme, source=str(source))
         if kind == "jsonl":
-            return JsonLinesSink(path, self._facts.scheme, model=self._facts.model, source=str(source))
+            facts = self._facts
+            meaning = facts.confidence_meaning
+            return JsonLinesSink(path, facts.scheme, model=facts.model, source=str(source), confidence_meaning=meaning)
         # Not live: where the encoder falls behind it is this queue that leaves pictures out, for all files alike.
         info = replace(first.tracked.info, is_live=False)
-        return AnnotatedVideoSink(path, info, _image_of, preset=_PRESET)
+        return AnnotatedVideoSink(path, info, _image_of)
 
     def _write(self, sinks: dict[str, ResultSink], picture: LivePicture, start_s: float) -> None:
         result = picture.tracked.result
@@ -174,6 +175,7 @@ class Recorder:
         request = describe_request(Job(str(source), self.stem), OutputChoice(), Selection(), self._facts.config)
         facts: dict[str, Any] = {
             "model": self._facts.model,
+            "confidence_meaning": self._facts.confidence_meaning,
             "backend": self._facts.backend,
             "device": self._facts.device,
             "frames": self.frames,

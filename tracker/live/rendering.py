@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Thread
@@ -19,7 +18,6 @@ from tracker.types import ImageArray
 _log = logging.getLogger(__name__)
 
 _WAIT_S = 0.5
-_CROPS_EVERY_S = 0.15  # a list of faces need not follow every frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +26,7 @@ class LivePicture:
 
     image: ImageArray  # (H, W, 3) RGB, or (H, 2 W, 3) with a reconstruction beside
     tracked: TrackedFrame
-    crops: Mapping[int, ImageArray] | None  # face id -> (S, S, 3) RGB; some times a second, else None
+    crops: Mapping[int, ImageArray] | None  # face id -> (S, S, 3) RGB; of the faces that are listed
     is_new: bool  # False: the last frame again, drawn otherwise
 
 
@@ -51,7 +49,6 @@ class RenderStage:
         self._results, self._pictures, self._view = results, pictures, view
         self._on_picture, self._report = on_picture, report
         self._closing = False
-        self._crops_at_s = 0.0
         self._thread = Thread(target=self._run, name="rendering", daemon=True)
         self._thread.start()
 
@@ -95,10 +92,8 @@ class RenderStage:
         if tracked.tracker is None:
             return LivePicture(result.frame.image, tracked, None, is_new)
         image = render(result, view.overlays, view.context(tracked.tracker.scheme))
-        now = time.perf_counter()
         crops = None
-        if now - self._crops_at_s >= _CROPS_EVERY_S:
-            self._crops_at_s = now
+        if tracked.listed is not None:
             original = result.frame.image
-            crops = {f.face_id: cut_crop(original, f.frame_from_crop, f.crop_size).image for f in result.faces}
+            crops = {f.face_id: cut_crop(original, f.frame_from_crop, f.crop_size).image for f in tracked.listed}
         return LivePicture(image, tracked, crops, is_new)

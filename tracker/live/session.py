@@ -79,7 +79,7 @@ class LiveSession:
         self._recorder: Recorder | None = None
         self._recorders: list[Recorder] = []
         self._snapshots: list[Thread] = []
-        make_tracker = make_tracker or partial(open_tracker, report=self._say_what_is_loaded)
+        make_tracker = make_tracker or partial(open_tracker, report=self._say_what_is_loaded, upgrade=True)
         self._tracking = TrackingStage(self._frames, self._results, self._report, config, make_tracker)
         self._rendering = RenderStage(
             self._results, self._pictures, lambda: self._tracking.config.view, self._deliver, self._report

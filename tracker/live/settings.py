@@ -36,7 +36,6 @@ class LiveView:
     reconstruction_opacity: float = 1.0  # 0..1
     error_map: bool = False
     landmark: int | None = None  # whose heatmap is shown; None: of all landmarks, collapsed
-    face_reconstructions: bool = False  # wanted for the list of faces, whatever is drawn
 
     @property
     def heatmaps(self) -> bool:
@@ -46,7 +45,7 @@ class LiveView:
     @property
     def reconstructions(self) -> bool:
         """Whether the tracker has to return reconstructions."""
-        return self.face_reconstructions or any(name in self.overlays for name in RECONSTRUCTIONS)
+        return any(name in self.overlays for name in RECONSTRUCTIONS)
 
     def context(self, scheme: LandmarkScheme) -> OverlayContext:
         """The same for the overlay functions."""

@@ -8,6 +8,7 @@ first tracker is ready, and without any, frames pass through without faces.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from models.errors import FewmarkError
 from models.landmark_schemes import LandmarkScheme
 from models.registry import MODELS
+from tracker.backends import PassedOver
 from tracker.config import TrackerConfig
 from tracker.live.capture import CapturedFrame
 from tracker.live.events import EventKind, LiveEvent, Report
@@ -26,11 +28,12 @@ from tracker.live.mailbox import Handover, Mailbox, RateMeter
 from tracker.live.memory import settle_memory
 from tracker.live.settings import LiveConfig
 from tracker.pipeline import FaceTracker, needs_another_tracker
-from tracker.types import Frame, SourceInfo, TrackingResult
+from tracker.types import Frame, SourceInfo, TrackedFace, TrackingResult
 
 _log = logging.getLogger(__name__)
 
 _WAIT_S = 0.2  # for a frame; so often a thread looks whether it is still wanted
+_LIST_EVERY_S = 0.2  # a list of faces need not follow every frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,10 @@ class TrackerFacts:
     model: str
     backend: str
     device: str
-    passed_over: tuple[str, ...]  # why no better backend runs
+    passed_over: tuple[PassedOver, ...]  # why no better backend runs
     scheme: LandmarkScheme
     reconstructs: bool
+    confidence_meaning: str = ""  # see FaceModel.confidence_meaning
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +59,7 @@ class TrackedFrame:
     config: LiveConfig  # by which it was made
     tracker: TrackerFacts | None  # None: no tracker was ready
     info: SourceInfo
+    listed: tuple[TrackedFace, ...] | None = None  # some times a second, for a list of faces: with reconstructions
 
 
 class TrackingStage:
@@ -183,7 +188,7 @@ class TrackingStage:
                 self._tell(EventKind.TRACKER_FAILED, failure)
             if done:
                 return None
-        self._tell(EventKind.TRACKER_READY, f"{tracker.model.name} runs on {tracker.backend.device}.")
+        self._tell_ready(tracker)
         return tracker
 
     def _try_to_open(self, config: TrackerConfig) -> tuple[FaceTracker | None, str]:
@@ -205,6 +210,7 @@ class TrackingStage:
     def _track(self, worker: _Worker, tracker: FaceTracker | None) -> None:
         """Until it is another worker's turn; without a tracker frames pass through."""
         continuity: tuple[object, ...] = ()
+        listed_s = 0.0  # perf_counter
         while True:
             with self._turn:
                 if self._closing.is_set() or self._active is not worker:
@@ -214,17 +220,32 @@ class TrackingStage:
                     continue
                 config = self._config
                 frame = _mirrored(captured.frame) if config.mirror else captured.frame
-                result = TrackingResult(frame, ())
+                result, listed = TrackingResult(frame, ()), None
                 if tracker is not None:
                     before, continuity = continuity, (captured.capture, config.mirror, frame.image.shape)
                     if before and before != continuity:
                         tracker.reset(restart_ids=before[0] != captured.capture)
-                    result = _process(tracker, frame, config)
+                    is_listed = time.perf_counter() - listed_s >= _LIST_EVERY_S
+                    listed_s = time.perf_counter() if is_listed else listed_s
+                    result, listed = _process(tracker, frame, config, is_listed=is_listed)
                     self.rate.tick()
-                tracked = TrackedFrame(result, captured.captured_s, config, worker.facts, captured.info)
+                    self._watch_backend(worker, tracker)
+                tracked = TrackedFrame(result, captured.captured_s, config, worker.facts, captured.info, listed)
                 while not self._results.put(tracked, _WAIT_S):
                     if self._closing.is_set():
                         return
+
+    def _watch_backend(self, worker: _Worker, tracker: FaceTracker) -> None:
+        """A better backend may be on its way, and has taken over when its time came."""
+        facts = worker.facts
+        if facts is None or (facts.backend, facts.passed_over) == (tracker.backend.name, tracker.backends_passed_over):
+            return
+        worker.facts = _facts_of(tracker)
+        if facts.backend != tracker.backend.name:
+            self._tell_ready(tracker)
+
+    def _tell_ready(self, tracker: FaceTracker) -> None:
+        self._tell(EventKind.TRACKER_READY, f"{tracker.model.name} runs on {tracker.backend.device}.")
 
     def _tell(self, kind: EventKind, text: str) -> None:
         self._report(LiveEvent(kind, text))
@@ -248,17 +269,25 @@ def model_title(model: str) -> str:
     return model if model in MODELS else Path(model).name
 
 
-def _process(tracker: FaceTracker, frame: Frame, config: LiveConfig) -> TrackingResult:
+def _process(
+    tracker: FaceTracker, frame: Frame, config: LiveConfig, *, is_listed: bool
+) -> tuple[TrackingResult, tuple[TrackedFace, ...] | None]:
+    """What is drawn and recorded, as the view asks for it; and the faces for a list, if they are listed."""
     if tracker.config != config.tracker and not needs_another_tracker(tracker.config, config.tracker):
         tracker.reconfigure(config.tracker)
     view = config.view
     known = view.landmark is not None and view.landmark < tracker.model.scheme.num_points
-    return tracker.process(
+    result = tracker.process(
         frame,
         heatmaps=view.heatmaps,
         heatmap_of=view.landmark if known else None,
-        reconstructions=view.reconstructions and tracker.model.reconstructs,
+        reconstructions=(view.reconstructions or is_listed) and tracker.model.reconstructs,
     )
+    listed = result.faces if is_listed else None
+    if not view.reconstructions:  # nor are there any in the rows of a recording, a few in between
+        faces = tuple(replace(face, reconstruction=None, recon_error=None) for face in result.faces)
+        result = replace(result, faces=faces)
+    return result, listed
 
 
 def _close(tracker: FaceTracker) -> None:
@@ -278,6 +307,7 @@ def _facts_of(tracker: FaceTracker) -> TrackerFacts:
         passed_over=tracker.backends_passed_over,
         scheme=tracker.model.scheme,
         reconstructs=tracker.model.reconstructs,
+        confidence_meaning=tracker.model.confidence_meaning,
     )
 
 

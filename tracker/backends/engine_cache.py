@@ -1,0 +1,77 @@
+"""Compiled engines in the user's cache directory: found again only where nothing that they depend on has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import platformdirs
+import torch
+
+from models.checkpoint import FaceModel, read_safetensors, write_safetensors
+from models.errors import FewmarkError
+from tracker.version import fewmark_version
+
+_log = logging.getLogger(__name__)
+
+# Name -> value of everything that invalidates an engine; "backend" names the file for people.
+EngineKey = Mapping[str, str]
+
+
+def engine_directory() -> Path:
+    """Where engines lie; it need not exist yet, and may be deleted at any time."""
+    return Path(platformdirs.user_cache_dir("fewmark")) / "engines"
+
+
+def engine_path(key: EngineKey) -> Path:
+    """The file of the engine with this key, whether it is there or not."""
+    digest = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()
+    return engine_directory() / f"{key['backend']}-{digest[:20]}.safetensors"
+
+
+def weights_hash(model: FaceModel) -> str:
+    """SHA-256 over shapes and weights, the autoencoder's too, and this program's version, which compiles them."""
+    digest = hashlib.sha256(json.dumps([fewmark_version(), asdict(model.network.config)]).encode())
+    for network in (model.network, model.autoencoder):
+        for name, tensor in network.state_dict().items() if network is not None else ():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_engine(key: EngineKey) -> bytes | None:
+    """The engine with this key; None if it was never built, or its file is damaged."""
+    path = engine_path(key)
+    if not path.is_file():
+        return None
+    try:
+        header, tensors = read_safetensors(path, "engine")
+        engine = tensors["engine"].numpy().tobytes()
+        if header["key"] != dict(key) or header["sha256"] != hashlib.sha256(engine).hexdigest():
+            raise FewmarkError(f"{path}: damaged; it is built again")
+    except (FewmarkError, KeyError) as error:
+        _log.warning("%s", error)
+        return None
+    return engine
+
+
+def store_engine(key: EngineKey, engine: bytes) -> Path:
+    """Writes the file whole or not at all, in place of one that was there.
+
+    Raises:
+        FewmarkError: it can't be written.
+    """
+    path = engine_path(key)
+    header = {"key": dict(key), "sha256": hashlib.sha256(engine).hexdigest()}
+    contents = torch.frombuffer(bytearray(engine), dtype=torch.uint8)
+    try:
+        write_safetensors(path, {"engine": contents}, header, half=False)
+    except OSError as error:
+        raise FewmarkError(
+            f"{path}: can't be written ({error.strerror}); free some space, or mend its rights"
+        ) from error
+    return path

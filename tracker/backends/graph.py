@@ -1,0 +1,123 @@
+"""What compilers are given: normalisation, network, decoding and confidence as one module, uint8 crops in.
+
+Legend: B crops, K landmarks, S crop side, h heatmap side.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.autoencoder import Autoencoder
+from models.calibration import ConfidenceCalibration
+from models.checkpoint import FaceModel
+from models.face_network import FaceNetwork
+from models.folding import fold_batch_norm
+from models.heatmaps import collapse_heatmaps, decode_heatmaps
+
+
+class CropGraph(nn.Module):
+    """A model from crops to coordinates, its batch normalisation folded; for inference only.
+
+    The network computes in ``dtype``, normalisation and decoding always in float32: float16 knows coordinates beyond
+    64 px in steps of 1/16 px alone. Every shape but the batch is constant.
+
+    Args:
+        heatmaps: also return heatmaps for display.
+        reconstruct: also return what the model's reconstructor makes of the crops.
+        calibrate: put confidences through the model's calibration, if it has one; the tracker does that by itself.
+        dtype: of the network's weights and activations.
+    """
+
+    channel_mean: Tensor
+
+    def __init__(
+        self,
+        model: FaceModel,
+        *,
+        heatmaps: bool = False,
+        reconstruct: bool = False,
+        calibrate: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.config = model.network.config
+        self.heatmaps, self.reconstruct, self.dtype = heatmaps, reconstruct, dtype
+        self.register_buffer("channel_mean", model.network.channel_mean.clone())
+        self.network: FaceNetwork = fold_batch_norm(model.network).to(dtype)
+        self.autoencoder: Autoencoder | None = None
+        if reconstruct and model.autoencoder is not None:
+            self.autoencoder = fold_batch_norm(model.autoencoder).to(dtype)
+        calibration = model.calibration if calibrate else None
+        self.calibration = None if calibration is None else _CalibrationCurves(calibration)
+        self.eval().requires_grad_(False)
+
+    def forward(self, crops: Tensor, landmark: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Everything that was asked for, from one pass of the encoder.
+
+        Args:
+            crops: (B, S, S, 3) uint8 RGB.
+            landmark: (1,) int64, index of the one whose own heatmaps are wanted beside those of all; with ``heatmaps``.
+
+        Returns:
+            In the order of ``output_names``: points (B, K, 2) float32 in crop pixels; confidences (B, K) float32,
+            0..1; with ``heatmaps`` those of all landmarks collapsed, (B, h, h) float32, 0..1, and if there is
+            a ``landmark`` likewise its own; with ``reconstruct`` (B, S, S, 3) uint8 RGB.
+        """
+        images = self.normalise(crops)
+        features = self.network.encoder.features(images.to(self.dtype))
+        outputs = self.read(self.network.head(self.network.decoder, features), landmark)
+        if self.reconstruct:
+            outputs.append(self._reconstruction(images, features.z))
+        return tuple(outputs)
+
+    def normalise(self, crops: Tensor) -> Tensor:
+        """(B, S, S, 3) uint8 to (B, 3, S, S) float32 as the encoder knows them."""
+        return crops.float().permute(0, 3, 1, 2) / 255 - self.channel_mean  # TensorRT reads uint8 only to cast it
+
+    def read(self, maps: Tensor, landmark: Tensor | None = None) -> list[Tensor]:
+        """What ``forward`` returns but for the reconstruction, from the network's heatmaps (B, K, h, h)."""
+        maps, kind = maps.float(), self.config.heatmap_kind
+        points, confidence = decode_heatmaps(maps, self.config.input_size, kind=kind)
+        outputs = [points, confidence if self.calibration is None else self.calibration(confidence)]
+        if self.heatmaps:
+            outputs.append(collapse_heatmaps(maps, kind))
+            if landmark is not None:
+                outputs.append(collapse_heatmaps(maps.index_select(1, landmark), kind))
+        return outputs
+
+    def _reconstruction(self, images: Tensor, z: Tensor) -> Tensor:
+        """(B, S, S, 3) uint8, from normalised images and the network's own latent code."""
+        own = self.autoencoder
+        image = self.network.decoder(z) if own is None else own.decoder(own.encoder(images.to(self.dtype)))
+        colours: Tensor = (image.float() + self.channel_mean).clamp(0, 1)
+        return colours.mul(255).round().permute(0, 2, 3, 1).to(torch.uint8)
+
+    def output_names(self, *, landmark: bool = False) -> tuple[str, ...]:
+        """Names of what ``forward`` returns, without or with the index of a landmark."""
+        names = ["points", "confidence"]
+        if self.heatmaps:
+            names += ["heatmaps", "landmark_heatmaps"] if landmark else ["heatmaps"]
+        return (*names, "reconstructions") if self.reconstruct else tuple(names)
+
+
+class _CalibrationCurves(nn.Module):
+    """``ConfidenceCalibration.apply`` as a sum of ramps: (B, K) raw confidences to (B, K) calibrated ones, 0..1."""
+
+    knots: Tensor  # (M - 1,) where each ramp begins
+    widths: Tensor  # (M - 1,)
+    starts: Tensor  # (K,) probability at confidence 0
+    slopes: Tensor  # (K, M - 1)
+
+    def __init__(self, calibration: ConfidenceCalibration) -> None:
+        super().__init__()
+        knots = torch.tensor(calibration.knots)
+        curves = torch.tensor(calibration.curves)[list(calibration.curve_of_landmark)]  # (K, M)
+        self.register_buffer("knots", knots[:-1])
+        self.register_buffer("widths", knots.diff())
+        self.register_buffer("starts", curves[:, 0])
+        self.register_buffer("slopes", curves.diff(dim=1) / knots.diff())
+
+    def forward(self, confidence: Tensor) -> Tensor:
+        climbed = torch.minimum((confidence.unsqueeze(-1) - self.knots).relu(), self.widths)  # (B, K, M - 1)
+        return (self.starts + (climbed * self.slopes).sum(dim=-1)).clamp(0, 1)

@@ -1,0 +1,132 @@
+"""Landmarks in boxes: crops out of a frame, through the network in one batch, and back into the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from models.checkpoint import FaceModel
+from tracker.backends import Prediction
+from tracker.backends.base import Backend
+from tracker.config import TrackingConfig
+from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, transform_points
+from tracker.mirroring import predict_both_ways
+from tracker.timing import StageTimer
+from tracker.types import FaceBox, FloatArray, ImageArray, Matrix
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocateRequest:
+    """A frame's image, and what is wanted of its faces beside their landmarks."""
+
+    image: ImageArray  # (H, W, 3)
+    heatmaps: bool = False
+    heatmap_of: int | None = None
+    reconstructions: bool = False
+    both_ways: bool = False  # each face and its mirror image, averaged
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocatedFace:
+    """A face as the network found it in one frame, before it has its id."""
+
+    points: FloatArray  # (K, 2) frame pixels, not smoothed
+    confidence: FloatArray  # (K,) raw
+    frame_from_crop: Matrix
+    box: FaceBox  # the square that the next crop is made from
+    previous_id: int | None
+    heatmap: FloatArray | None
+    reconstruction: ImageArray | None
+    recon_error: float | None
+
+    @property
+    def mean_confidence(self) -> float:
+        return float(self.confidence.mean())
+
+
+def is_face(face: LocatedFace, config: TrackingConfig) -> bool:
+    """Whether the landmarks are sure enough for a face that is followed."""
+    return face.mean_confidence >= config.min_confidence
+
+
+def is_new_face(face: LocatedFace, detector_score: float, config: TrackingConfig) -> bool:
+    """The less sure the detector is, the surer the landmarks have to be: what looks like a face to one is none."""
+    return face.mean_confidence >= config.min_confidence + config.doubt_margin * (1 - detector_score)
+
+
+class FaceLocator:
+    """Finds the landmarks of faces whose boxes are known. Single-threaded, as the backend is."""
+
+    def __init__(self, model: FaceModel, backend: Backend) -> None:
+        self._model, self._backend = model, backend
+        self._size = model.network.config.input_size
+
+    def locate(
+        self, request: LocateRequest, boxes: Sequence[FaceBox], ids: Sequence[int | None], timer: StageTimer
+    ) -> list[LocatedFace]:
+        """Crops all boxes and runs the network on them in one batch.
+
+        Args:
+            ids: of the faces in the boxes, None for new ones; they go into ``previous_id``.
+            timer: receives the stages "crop" and "network".
+        """
+        if not boxes:
+            return []
+        with timer.stage("crop"):
+            matrices = [frame_from_crop_matrix(box, self._size, self._model.crop_rule) for box in boxes]
+            crops = np.stack([cut_crop(request.image, matrix, self._size).image for matrix in matrices])
+        with timer.stage("network"):
+            prediction = self._predict(request, crops)
+        return [
+            self._located(prediction, i, crops[i], matrix, face_id)
+            for i, (matrix, face_id) in enumerate(zip(matrices, ids, strict=True))
+        ]
+
+    def locate_new(
+        self, request: LocateRequest, boxes: Sequence[FaceBox], config: TrackingConfig, timer: StageTimer
+    ) -> list[LocatedFace]:
+        """The faces in detected boxes, without those that are none.
+
+        The detector's box is coarse: the landmarks found in it refine the crop, ``config.refinements`` times.
+        """
+        scores = [box.score for box in boxes]
+        for _ in range(config.refinements):
+            coarse = self.locate(LocateRequest(request.image), boxes, [None] * len(boxes), timer)
+            kept = [(face.box, score) for face, score in zip(coarse, scores, strict=True) if is_face(face, config)]
+            boxes, scores = [box for box, _ in kept], [score for _, score in kept]
+        found = self.locate(request, boxes, [None] * len(boxes), timer)
+        return [face for face, score in zip(found, scores, strict=True) if is_new_face(face, score, config)]
+
+    def _predict(self, request: LocateRequest, crops: ImageArray) -> Prediction:
+        predict: Callable[..., Prediction] = self._backend.predict
+        if request.both_ways:
+            predict = partial(predict_both_ways, self._backend, scheme=self._model.scheme)
+        return predict(
+            crops,
+            heatmaps=request.heatmaps,
+            heatmap_of=request.heatmap_of,
+            reconstructions=request.reconstructions,
+        )
+
+    def _located(
+        self, prediction: Prediction, i: int, crop: ImageArray, matrix: Matrix, face_id: int | None
+    ) -> LocatedFace:
+        points = transform_points(prediction.points[i], matrix).astype(np.float32)
+        confidence = prediction.confidence[i]
+        reconstruction = None if prediction.reconstructions is None else prediction.reconstructions[i]
+        error = None
+        if reconstruction is not None:
+            error = float(np.abs(reconstruction.astype(np.int16) - crop).mean())
+        return LocatedFace(
+            points=points,
+            confidence=confidence,
+            frame_from_crop=matrix,
+            box=box_around_points(points, self._model.scheme, float(confidence.mean())),
+            previous_id=face_id,
+            heatmap=None if prediction.heatmaps is None else prediction.heatmaps[i],
+            reconstruction=reconstruction,
+            recon_error=error,
+        )
