@@ -40,8 +40,8 @@ MODELS: dict[str, ModelEntry] = {
         ),
         ModelEntry(
             name="skip128",
-            summary="68 points from 128 px crops: encoder, decoder and ITLs with skip connections, no reconstruction",
-            sha256="8c5852823a8263f85dc1b04e2fa075bf68a66b336b8bad3121c07b81a451829c",
+            summary="68 points from 128 px crops: encoder, decoder and ITLs with skip connections; the surest",
+            sha256="35eab0b82d698ea1d2dfd27a8dfbce01095950f6954f96932a4a9081a02916e9",
         ),
     )
 }
