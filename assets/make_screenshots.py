@@ -104,6 +104,13 @@ def picture_video(app: QApplication, window: MainWindow) -> None:
     wait_for(app, lambda: any(entry.loaded for entry in video.library.entries.values()))
     wait_for(app, lambda: video.stage.picture is not None)
     video.stage.go_to_doubtful(1)
+
+    def has_heatmaps() -> bool:
+        picture = video.stage.picture
+        faces = picture.result.faces if picture is not None and picture.result is not None else ()
+        return bool(faces) and all(face.heatmap is not None for face in faces)
+
+    wait_for(app, has_heatmaps)
     begin = time.monotonic()
     wait_for(app, lambda: time.monotonic() > begin + 2)
 

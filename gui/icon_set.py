@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from PyQt6.QtCore import QByteArray, QRectF, Qt
-from PyQt6.QtGui import QIcon, QPainter, QPixmap
+from PyQt6.QtCore import QByteArray, QRect, QRectF, QSize, Qt
+from PyQt6.QtGui import QIcon, QIconEngine, QPainter, QPixmap
 from PyQt6.QtSvg import QSvgRenderer
 
 from gui import theme
 
 _FOLDER = Path(__file__).with_name("icons")
-_SIZES = (18, 24, 36, 48, 72)  # px; Qt scales down from the next larger one
 
 
 def icon(name: str, colour: str = "text") -> QIcon:
@@ -23,12 +22,8 @@ def icon(name: str, colour: str = "text") -> QIcon:
         colour: a field of ``theme.Colours``, or "#rrggbb".
     """
     colours = theme.current().colours
-    made = QIcon()
     shown = colour if colour.startswith("#") else getattr(colours, colour)
-    for size in _SIZES:
-        made.addPixmap(_pixmap(name, shown, size), QIcon.Mode.Normal)
-        made.addPixmap(_pixmap(name, colours.disabled, size), QIcon.Mode.Disabled)
-    return made
+    return QIcon(_LineIcon(name, shown, colours.disabled))
 
 
 def application_icon() -> QIcon:
@@ -37,6 +32,27 @@ def application_icon() -> QIcon:
     for size in (16, 24, 32, 48, 64, 128, 256):
         made.addPixmap(_pixmap("fewmark", "#000000", size))
     return made
+
+
+class _LineIcon(QIconEngine):
+    """Draws a file when it is seen, at the size at which it is seen: most sizes and states never are."""
+
+    def __init__(self, name: str, colour: str, disabled: str) -> None:
+        super().__init__()
+        self._name, self._colour, self._disabled = name, colour, disabled
+
+    def clone(self) -> QIconEngine:
+        return _LineIcon(self._name, self._colour, self._disabled)
+
+    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        colour = self._disabled if mode == QIcon.Mode.Disabled else self._colour
+        return _pixmap(self._name, colour, min(size.width(), size.height()))
+
+    def paint(self, painter: QPainter | None, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+        if painter is not None:
+            device = painter.device()
+            ratio = 1.0 if device is None else device.devicePixelRatioF()
+            painter.drawPixmap(rect, self.pixmap(rect.size() * ratio, mode, state))
 
 
 @lru_cache(maxsize=512)

@@ -11,6 +11,7 @@ from PyQt6.QtCore import QByteArray, Qt
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import QApplication, QDialog, QFileDialog, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from gui import theme
 from gui.help_page import HelpPage
 from gui.icon_set import application_icon
 from gui.message_bar import MessageBar
@@ -21,7 +22,8 @@ from gui.settings_schema import Settings
 from gui.settings_store import SettingsStore
 from gui.shortcut_table import ShortcutTable
 from gui.status_line import StatusLine
-from gui.theme import apply_theme
+from gui.stylesheet import style_sheet
+from gui.theme import Theme, apply_theme
 from gui.top_bar import TopBar
 from gui.workspace import Shortcut, Status, Workspace
 from models.errors import FewmarkError
@@ -57,6 +59,7 @@ class MainWindow(QMainWindow):
         self._stack = QStackedWidget()
         self._status_line = StatusLine()
         self._lay_out()
+        self._wear(theme.current())
         self._connect()
         self._global_keys = ShortcutTable(self._global_shortcuts())
         self._keys = {title: ShortcutTable(page.shortcuts()) for title, page in self.workspaces.items()}
@@ -157,6 +160,7 @@ class MainWindow(QMainWindow):
         self._top.model_file_wanted.connect(self._pick_model_file)
         self._top.settings_wanted.connect(self.show_settings)
         self._top.help_wanted.connect(self.show_help)
+        theme.changes().changed.connect(self._wear)
         self._settings.changed.connect(self._on_settings)
         self._settings.save_failed.connect(lambda text: self.messages.notify(text, Level.WARNING))
         self._theme = self._settings.current.window.theme
@@ -169,6 +173,9 @@ class MainWindow(QMainWindow):
         place = self._settings.current.window.geometry
         if place:
             self.restoreGeometry(QByteArray(b64decode(place.encode("ascii", "ignore"))))
+
+    def _wear(self, look: Theme) -> None:
+        self.setStyleSheet(style_sheet(look))
 
     def _on_status(self, title: str, status: Status) -> None:
         self._status[title] = status

@@ -13,9 +13,9 @@ from gui.services import Action, Level
 from gui.widgets import Button, IconButton, label, restyle
 
 _SHOWN_MS = 7000  # of what goes away by itself
+_OFFERED_MS = 15_000  # the same with a button: time to reach it
 _MOST_KEPT = 8
 _COLOURS = {Level.INFO: "accent", Level.SUCCESS: "success", Level.WARNING: "warning", Level.ERROR: "error"}
-_PASSING = (Level.INFO, Level.SUCCESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,6 @@ class MessageBar(QFrame):
             row.addWidget(widget)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(_SHOWN_MS)
         self._timer.timeout.connect(self.close_message)
         theme.changes().changed.connect(self._show_newest)
         self.hide()
@@ -95,9 +94,9 @@ class MessageBar(QFrame):
         self._button.setVisible(message.action is not None)
         self._button.setText(message.action.text if message.action else "")
         if _passes(message):
-            self._timer.start()
+            self._timer.start(_SHOWN_MS if message.action is None else _OFFERED_MS)
 
 
 def _passes(message: _Message) -> bool:
     """Whether it goes away by itself; what the user may have to act on stays."""
-    return message.level in _PASSING and message.action is None
+    return message.level is Level.SUCCESS or (message.level is Level.INFO and message.action is None)

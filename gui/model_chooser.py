@@ -16,7 +16,14 @@ from tracker.config import DetectionConfig, TrackerConfig, TrackingConfig
 from tracker.smoothing import OneEuroSettings
 
 AUTO = "auto"
-BACKEND_TITLES = {"auto": "Automatic", "openvino": "OpenVINO", "eager": "PyTorch"}
+BACKEND_TITLES = {
+    "auto": "Automatic",
+    "tensorrt": "TensorRT",
+    "tensorrt_rtx": "TensorRT for RTX",
+    "cuda_graphs": "CUDA graphs",
+    "openvino": "OpenVINO",
+    "eager": "PyTorch",
+}
 _CALMEST_CUTOFF_HZ, _LIVELIEST_CUTOFF_HZ = 0.5, 4.5  # at strengths 1 and 0; 0.5 gives the filter's own default
 
 

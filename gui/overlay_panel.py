@@ -12,10 +12,12 @@ from PyQt6.QtWidgets import QGridLayout, QWidget
 from gui import theme
 from gui.settings_schema import OverlaySettings, Settings
 from gui.settings_store import SettingsStore
-from gui.widgets import Chip, Choice, LabelledSlider, OpacityChip, SidePanel
+from gui.widgets import Chip, Choice, ColourScale, LabelledSlider, OpacityChip, SidePanel
 from gui.workspace import Shortcut
 from models.landmark_schemes import LandmarkScheme
 from tracker.overlays import RECONSTRUCTIONS
+from tracker.overlays.heatmap import HEAT_COLOURS
+from tracker.overlays.reconstruction import ERROR_COLOURS, FULL_ERROR
 
 _CHIPS = {
     "points": ("Points", "Every landmark as a white dot (1)"),
@@ -36,6 +38,8 @@ _RECONSTRUCTION_TIP = "What the network makes of each face (R)"
 _PLACE_TIP = "Where reconstructions are shown"
 _STRENGTH_TIP = "How strongly a reconstruction covers the face (in place)"
 _ERROR_TIP = "Where the reconstruction differs from the face (E)"
+_HEAT_SCALE_TIP = "Colours of the heatmap: how likely the landmark lies there"
+_ERROR_SCALE_TIP = "Colours of the error map: mean difference of red, green and blue, which go from 0 to 255"
 _ALL = -1
 
 
@@ -64,9 +68,11 @@ class OverlayPanel(QObject):
         self._place.set_choices(_RECONSTRUCTION_PLACES, self._last_place)
         self._strength = LabelledSlider("Blend", tip=_STRENGTH_TIP)
         self._error_map = Chip("Error map", tip=_ERROR_TIP)
+        self._heat_scale = ColourScale(HEAT_COLOURS, "unlikely", "likely", tip=_HEAT_SCALE_TIP)
+        self._error_scale = ColourScale(ERROR_COLOURS, "0", f"{FULL_ERROR:.0f} or more", tip=_ERROR_SCALE_TIP)
         self._connect()
-        panel.add_section("Overlays", self._chip_grid(), self._opacity, self._heatmap, self._landmark)
-        panel.add_section("Reconstruction", self._reconstruction_grid())
+        panel.add_section("Overlays", self._chip_grid(), self._opacity, self._heatmap, self._landmark, self._heat_scale)
+        panel.add_section("Reconstruction", self._reconstruction_grid(), self._error_scale)
         settings.changed.connect(self._show)
         self.allow(None, "No model is loaded yet.", "No model is loaded yet.")
 
@@ -171,6 +177,7 @@ class OverlayPanel(QObject):
         self._heatmap.set_opacity(view.heatmap_opacity)
         self._landmark.set_value(str(view.heatmap_landmark))
         self._landmark.setEnabled(heatmap)
+        self._heat_scale.setVisible(heatmap)
         can = not self._no_reconstructions
         self._reconstruction.setEnabled(can)
         self._reconstruction.setChecked(can and bool(place))
@@ -180,6 +187,7 @@ class OverlayPanel(QObject):
         self._strength.setEnabled(can and place == "reconstruction_in_place")
         self._error_map.setEnabled(can and bool(place))
         self._error_map.setChecked(can and view.error_map)
+        self._error_scale.setVisible(can and bool(place) and view.error_map)
 
     def _chip_grid(self) -> QWidget:
         holder, grid = _bare_grid()

@@ -105,6 +105,7 @@ class OverlaySettings:
 class LiveSettings(OverlaySettings):
     """The live workspace."""
 
+    overlays: tuple[str, ...] = ("heatmap", "contours", "confidence", "ids")
     camera: str = ""  # stable id; empty: the first camera, or the demo clip where there is none
     width: int = 1280  # px, asked of the camera
     height: int = 720  # px, asked of the camera

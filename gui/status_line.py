@@ -48,11 +48,11 @@ class StatusLine(QFrame):
     def show_status(self, status: Status) -> None:
         """Takes over all of it; what is None is left out."""
         self._engine.set_text(engine_text(status))
-        why = "\n".join(("Not used, though it would be faster:", *status.passed_over)) if status.passed_over else ""
+        why = why_text(status)
         self._why.setVisible(bool(why))
         if why != self._why.toolTip():
             self._why.set_tip(why)
-        self._activity.set_text(status.activity)
+        self._activity.set_text(status.activity or pending_text(status))
         replaced = "" if status.replaced is None else f"replaced {status.replaced}"
         latency = "" if status.latency_ms is None else f"latency {status.latency_ms:.0f} ms"
         for name, text in (("rates", rates_text(status)), ("latency", latency), ("replaced", replaced)):
@@ -66,6 +66,22 @@ class StatusLine(QFrame):
     def _tell_why(self) -> None:
         """The tip for those who have no pointer to rest on the sign."""
         QToolTip.showText(self._why.mapToGlobal(QPoint(0, -self._why.height())), self._why.toolTip(), self._why)
+
+
+def why_text(status: Status) -> str:
+    """Which better backends don't run and why, a line each; "" if the best one does."""
+    if not status.passed_over:
+        return ""
+    reasons = (
+        f"{BACKEND_TITLES.get(better.backend, better.backend)}: {better.reason}" for better in status.passed_over
+    )
+    return "\n".join(("Not used, though it would be faster:", *reasons))
+
+
+def pending_text(status: Status) -> str:
+    """ "TensorRT: its engine is being built (1:20)": the better backend that is on its way, or ""."""
+    coming = (better for better in status.passed_over if better.pending)
+    return next((f"{BACKEND_TITLES.get(b.backend, b.backend)}: {b.reason}" for b in coming), "")
 
 
 def engine_text(status: Status) -> str:

@@ -89,6 +89,7 @@ QCheckBox::indicator {
 }
 QCheckBox::indicator:checked { background: $accent; border-color: $accent; image: url($icons/check-$name.svg); }
 QCheckBox::indicator:disabled { border-color: $disabled; background: transparent; }
+QCheckBox::indicator:checked:disabled { border-color: $disabled; background: $disabled; }
 
 QSlider:horizontal { min-height: 20px; }
 QSlider::groove:horizontal { height: 4px; border-radius: 2px; background: $line; }

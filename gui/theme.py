@@ -1,6 +1,7 @@
 """Colours and metrics as data; the style sheet and the painted widgets both take them from here.
 
-A painted widget reads ``current()`` when it paints and repaints on ``changes().changed``.
+A painted widget reads ``current()`` when it paints and repaints on ``changes().changed``. The window wears the style
+sheet, its dialogs take it over from it: changing one of the whole application takes Qt four times as long.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QPalette
 from PyQt6.QtWidgets import QApplication, QStyleFactory
 
-from gui.stylesheet import style_sheet
 from tracker.overlays.landmarks import CONFIDENCE_COLOURS as _CONFIDENCE_RGB
 
 ThemeName = Literal["dark", "light"]
@@ -116,6 +116,8 @@ LIGHT = Theme(
         canvas="#dfe2e6",
     ),
 )
+_STYLE = "fusion"  # the same on every system, and it obeys the palette
+
 THEMES: dict[ThemeName, Theme] = {"dark": DARK, "light": LIGHT}
 
 CONFIDENCE_COLOURS = tuple(QColor(r, g, b) for r, g, b in _CONFIDENCE_RGB.tolist())  # 256, for 0..1; as the overlay's
@@ -154,13 +156,17 @@ def system_theme(app: QApplication) -> ThemeName:
 
 
 def apply_theme(app: QApplication, name: str) -> None:
-    """Gives the whole application a look: "dark", "light", or "system" for the desktop's."""
+    """Gives the whole application a look: "dark", "light", or "system" for the desktop's.
+
+    What the palette can't say, ``changes`` brings: the window's style sheet, icons, painted widgets.
+    """
     global _current
     theme = LIGHT if name == "light" or (name == "system" and system_theme(app) == "light") else DARK
     _current = theme
-    app.setStyle(QStyleFactory.create("Fusion"))  # the same on every system, and it obeys the palette
+    style = app.style()
+    if style is None or style.objectName().lower() != _STYLE:  # to set it again would polish every widget
+        app.setStyle(QStyleFactory.create(_STYLE))
     app.setPalette(_palette(theme))
-    app.setStyleSheet(style_sheet(theme))
     _changes.changed.emit(theme)
 
 

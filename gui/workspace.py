@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
+from tracker.backends import PassedOver
+
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
@@ -29,7 +31,7 @@ class Status:
     model: str = ""  # the one that really runs
     backend: str = ""  # the one that really runs
     device: str = ""  # what it computes on, for people
-    passed_over: tuple[str, ...] = ()  # why no better backend runs: tracker.backends.Choice.passed_over
+    passed_over: tuple[PassedOver, ...] = ()  # why no better backend runs: tracker.backends.Choice.passed_over
     camera_rate: float | None = None  # frames/s that arrive
     model_rate: float | None = None  # frames/s that are tracked
     shown_rate: float | None = None  # frames/s that are painted

@@ -58,6 +58,7 @@ class LiveWorkspace(Workspace):
         self._close_up = CloseUp(self.canvas)
         self._loading = ""  # what a tracker that is being made waits for
         self._plot_seconds = services.settings.current.live.plot_seconds
+        self._tell_no_model()
         self._timer = QTimer(self)
         self._timer.setInterval(_STATUS_MS)
         self.source_panel = SourcePanel()
@@ -163,7 +164,13 @@ class LiveWorkspace(Workspace):
             result = picture.tracked.result
             self.controls.plot_faces(result.frame.time_s, {face.face_id: face.box.score for face in result.faces})
         if picture.crops is not None:
-            self.faces.show_faces(picture.tracked.result.faces, picture.crops)
+            self.faces.show_faces(picture.tracked.listed or (), picture.crops)
+        elif picture.tracked.tracker is None:
+            self._tell_no_model()
+
+    def _tell_no_model(self) -> None:
+        loading = self.bridge.session.is_loading
+        self.faces.show_faces((), {}, nothing="The model is being loaded." if loading else "No model is loaded.")
 
     def _shown_result(self) -> TrackingResult | None:
         return self.picture.tracked.result if self.picture is not None else None

@@ -222,7 +222,10 @@ class Library(QObject):
     def _take_status(self, key: int, status: TaskStatus) -> None:
         entry = self._entries.get(self._owners.get(key, -1))
         if entry is not None and entry.task != status:
-            self._replace(replace(entry, task=status))
+            # The files are still those of the earlier run, which are shown again.
+            back = entry.loaded is not None and status.has_ended and status.state is not TaskState.DONE
+            entry = replace(entry, task=status, growing=None if back else entry.growing)
+            self._replace(entry)
         if status.state is TaskState.RUNNING or status.has_ended:
             self.task_changed.emit(status)
         if status.has_ended:
@@ -241,7 +244,8 @@ class Library(QObject):
         for warning in report.warnings:
             notify(warning, Level.WARNING)
         if status.state is not TaskState.DONE:
-            notify(f"{status.title}: stopped after {report.frames} frames.", Level.INFO)
+            kept = "; the earlier results stay" if report.kept_earlier else ""
+            notify(f"{status.title}: stopped after {report.frames} frames{kept}.", Level.INFO)
             return
         if entry is not None:
             self._load(entry)

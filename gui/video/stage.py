@@ -113,6 +113,11 @@ class Stage(QWidget):
             self.transport.show_doubtful(None, len(moments))
         self._show_lines(results)
 
+    @property
+    def is_opening_network(self) -> bool:
+        """Whether heatmaps and reconstructions wait for their model."""
+        return self._viewer is not None and self._viewer.is_opening_network
+
     def set_style(self, style: ViewStyle) -> None:
         if self._viewer is not None:
             self._viewer.set_style(style)

@@ -69,7 +69,12 @@ def hint_on(entry: Entry | None) -> str:
 
 
 def status_of(
-    entry: Entry | None, task: TaskStatus | None, picture: Picture | None, shown_rate: float | None
+    entry: Entry | None,
+    task: TaskStatus | None,
+    picture: Picture | None,
+    shown_rate: float | None,
+    *,
+    is_opening_network: bool = False,
 ) -> Status:
     """The status line: of the task that runs, else of the results that are shown."""
     run = entry.loaded.run if entry is not None and entry.loaded is not None else None
@@ -81,4 +86,5 @@ def status_of(
         model=run.model if run is not None else "",
         backend=redrawn_by or (run.backend if run is not None else ""),
         shown_rate=shown_rate,
+        activity="Loading the model that makes heatmaps and reconstructions ..." if is_opening_network else "",
     )

@@ -295,5 +295,6 @@ class VideoWorkspace(Workspace):
             self._dialog.show_overlays(self._style().overlays)
 
     def _tell_status(self) -> None:
-        rate = self.stage.shown_rate.rate if self.stage.is_playing else None
-        self.status_changed.emit(status_of(self._entry, self._task, self.stage.picture, rate))
+        stage = self.stage
+        rate, opening = stage.shown_rate.rate if stage.is_playing else None, stage.is_opening_network
+        self.status_changed.emit(status_of(self._entry, self._task, stage.picture, rate, is_opening_network=opening))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gui.widgets.buttons import Button, Chip, IconButton
+from gui.widgets.colour_scale import ColourScale
 from gui.widgets.labels import ElidedLabel, label, restyle
 from gui.widgets.panels import FaceRow, SectionHeader, SidePanel
 from gui.widgets.values import Choice, LabelledSlider, OpacityChip, Slider
@@ -11,6 +12,7 @@ __all__ = [
     "Button",
     "Chip",
     "Choice",
+    "ColourScale",
     "ElidedLabel",
     "FaceRow",
     "IconButton",

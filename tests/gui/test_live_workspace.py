@@ -16,14 +16,13 @@ import numpy as np
 import pytest
 import torch
 from PyQt6.QtCore import QPoint, QPointF, Qt
-from PyQt6.QtWidgets import QPushButton, QWidget
+from PyQt6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.live import LiveWorkspace
 from gui.live.requests import source_choices
 from gui.services import Action, Level, Services
 from gui.tracker_bridge import Doorbell, LiveBridge
-from gui.widgets import FaceRow
 from gui.workspace import Status
 from models.checkpoint import FaceModel, save_model
 from models.crop_rule import CropRule
@@ -121,6 +120,11 @@ def control(parent: QWidget, text: str) -> QPushButton:
     return found
 
 
+def texts_in(widget: QWidget) -> list[str]:
+    """What a widget says to its reader."""
+    return [label.text() for label in widget.findChildren(QLabel) if label.isVisible()]
+
+
 def test_without_a_camera_the_demo_clip_plays_and_a_sentence_says_why(
     open_live: Callable[..., LiveWorkspace], qtbot: QtBot, messages: Messages
 ) -> None:
@@ -131,6 +135,7 @@ def test_without_a_camera_the_demo_clip_plays_and_a_sentence_says_why(
     assert any("No camera was found, so the demo clip plays" in text for text, _, _ in messages)
     qtbot.waitUntil(lambda: any("no model here" in text for text, _, _ in messages), timeout=PATIENCE_MS)
     assert live.canvas.message == ""
+    qtbot.waitUntil(lambda: "No model is loaded." in texts_in(live.faces), timeout=PATIENCE_MS)
 
 
 def test_from_start_to_a_recording_that_opens_again(
@@ -142,7 +147,7 @@ def test_from_start_to_a_recording_that_opens_again(
     live = open_live()
     live.status_changed.connect(statuses.append)
     qtbot.waitUntil(lambda: has_face(live), timeout=PATIENCE_MS)
-    qtbot.waitUntil(lambda: len(live.faces.findChildren(FaceRow)) == 1, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: any(text.startswith("Face ") for text in texts_in(live.faces)), timeout=PATIENCE_MS)
 
     # Overlays are switched by chip, by key and by a click on a landmark.
     qtbot.mouseClick(control(live, "Lines"), Qt.MouseButton.LeftButton)
@@ -231,6 +236,9 @@ def test_reconstructions_can_be_switched_on_where_the_model_has_them(
 
     services.models.choose_model(str(noise))
     qtbot.waitUntil(chip.isEnabled, timeout=PATIENCE_MS)
+    # The list shows what the network makes of a face, whatever is drawn.
+    qtbot.waitUntil(lambda: any(text.startswith("error ") for text in texts_in(live.faces)), timeout=PATIENCE_MS)
+    assert not has_reconstruction(live)
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
     assert overlays_of(services) == ("points", "reconstruction")
     qtbot.waitUntil(lambda: has_reconstruction(live), timeout=PATIENCE_MS)
@@ -368,7 +376,7 @@ def test_a_bad_model_offers_the_shipped_one(
     broken.write_bytes(b"no model")
     services.settings.update("live", camera="demo")
     services.models.choose_model(str(broken))
-    open_live()
+    live = open_live()
     qtbot.waitUntil(lambda: any(m[1] is Level.ERROR for m in messages), timeout=PATIENCE_MS)
     text, _, action = next(m for m in messages if m[1] is Level.ERROR)
     assert "not a readable model file" in text
@@ -376,6 +384,7 @@ def test_a_bad_model_offers_the_shipped_one(
     assert action.text == f"Use {DEFAULT_MODEL}, engine automatic"
     action.run()
     assert services.models.model == DEFAULT_MODEL
+    qtbot.waitUntil(lambda: live.bridge.session.tracker is not None, timeout=PATIENCE_MS)
 
 
 def test_cameras_alike_are_told_apart() -> None:

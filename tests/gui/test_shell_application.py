@@ -15,6 +15,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
+from gui import theme
 from gui.live import LiveWorkspace
 from gui.main_window import MainWindow
 from gui.settings_store import SettingsStore
@@ -22,6 +23,7 @@ from gui.status_line import StatusLine
 from gui.theme import apply_theme
 from gui.video import VideoWorkspace
 from tracker.assets import demo_clip
+from tracker.sources import open_source
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_PICTURE_MS = 300_000  # seconds, unless the machine is busy with something else
@@ -88,6 +90,49 @@ def test_a_model_file_that_is_none_is_told_and_tracking_goes_on(
     before = live.picture
     qtbot.waitUntil(lambda: live.picture is not before, timeout=FIRST_PICTURE_MS)
     assert live.bridge.session.tracker is not None
+
+
+def test_a_recording_opens_in_the_next_tab_with_its_results(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    live, video, settings = _live(window), window.workspaces["Video"], window.services.settings
+    assert isinstance(video, VideoWorkspace)
+    settings.update("recording", folder=tmp_path / "recordings")
+    settings.update("video", results_folder=None)
+    window.open("Live", [str(demo_clip())])
+    qtbot.waitUntil(lambda: live.bridge.session.tracker is not None, timeout=FIRST_PICTURE_MS)
+    live.toggle_recording()
+    qtbot.waitUntil(lambda: live.bridge.session.statistics().recorded_frames >= 5, timeout=FIRST_PICTURE_MS)
+    settings.update("live", overlays=("heatmap",))
+    settings.update("tracking", max_faces=1)
+    live.toggle_recording()
+    qtbot.waitUntil(lambda: window.messages.text.startswith("Recorded "), timeout=FIRST_PICTURE_MS)
+    count = int(window.messages.text.split()[1])
+    (clean,) = (tmp_path / "recordings").glob("fewmark_*[0-9].mp4")
+    with open_source(clean) as source:
+        times = [frame.time_s for frame in source]
+    window.open("Video", [str(clean)])
+    qtbot.waitUntil(lambda: any(e.loaded for e in video.library.entries.values()), timeout=FIRST_PICTURE_MS)
+    (entry,) = video.library.entries.values()
+    assert entry.task is None  # nothing was computed again
+    assert entry.results is not None
+    assert entry.results.num_frames == len(times) == count
+    assert entry.results.time_s.tolist() == pytest.approx(times, abs=1e-3)
+
+
+def test_another_theme_does_not_hold_up_the_video(window: MainWindow, qtbot: QtBot, qapp: QApplication) -> None:
+    live = _live(window)
+    window.services.settings.update("live", start_at_once=False)
+    window.open("Live")
+    qtbot.waitUntil(lambda: live.bridge.session.tracker is not None, timeout=FIRST_PICTURE_MS)
+    took_ms = []
+    for name in ("light", "dark", "light"):
+        qtbot.wait(50)
+        before_s = time.thread_time()
+        window.services.settings.update("window", theme=name)
+        qapp.processEvents()
+        took_ms.append(1000 * (time.thread_time() - before_s))
+        ground = window.grab().toImage().pixelColor(window.width() // 3, 20).name()
+        assert ground == theme.THEMES[name].colours.panel
+    assert min(took_ms) < 50  # of the thread's own time, on a machine that is busy with something else now and then
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QPushButton
@@ -9,9 +10,12 @@ from pytestqt.qtbot import QtBot
 
 from gui.overlay_panel import OverlayPanel
 from gui.services import Services
-from gui.widgets import SidePanel
+from gui.widgets import ColourScale, SidePanel
 from models.landmark_schemes import IBUG_68 as SCHEME
 from tracker.overlays import OVERLAYS
+from tracker.overlays.heatmap import HEAT_COLOURS
+from tracker.overlays.reconstruction import ERROR_COLOURS
+from tracker.types import ImageArray
 
 
 @pytest.fixture
@@ -46,11 +50,11 @@ def test_workspaces_keep_their_own(services: Services, qtbot: QtBot) -> None:
     live = OverlayPanel(services.settings, "live", sides[0])
     video = OverlayPanel(services.settings, "video", sides[1])
     before = services.settings.current.video.overlays
-    live.toggle("ids")
-    assert "ids" in services.settings.current.live.overlays
+    live.toggle("points")
+    assert "points" in services.settings.current.live.overlays
     assert services.settings.current.video.overlays == before
-    video.toggle("ids")
-    assert services.settings.current.video.overlays == (*before, "ids")
+    video.toggle("points")
+    assert services.settings.current.video.overlays == (*before, "points")
 
 
 def test_every_key_switches_an_overlay_that_there_is(side: SidePanel, services: Services) -> None:
@@ -81,6 +85,31 @@ def test_what_the_model_can_not_do_is_off_and_says_why(side: SidePanel, services
     panel.allow(SCHEME, "", "")
     assert _chip(side, "Reconstruction").isChecked()
     assert _chip(side, "Error map").isChecked()
+
+
+def test_legends_stand_by_while_their_colours_are_in_the_picture(side: SidePanel, services: Services) -> None:
+    services.settings.update("live", overlays=("points",), error_map=True)
+    panel = OverlayPanel(services.settings, "live", side)
+    panel.allow(SCHEME, "", "")
+    heat, error = side.findChildren(ColourScale)
+    assert (heat.isHidden(), error.isHidden()) == (True, True)
+    panel.toggle_heatmap()
+    assert (heat.isHidden(), error.isHidden()) == (False, True)
+    panel.toggle_reconstruction()
+    assert not error.isHidden()
+    panel.toggle_error_map()
+    assert error.isHidden()
+
+
+@pytest.mark.parametrize("colours", [HEAT_COLOURS, ERROR_COLOURS], ids=["heat", "error"])
+def test_a_legend_has_the_overlays_colours(qtbot: QtBot, colours: ImageArray) -> None:
+    scale = ColourScale(colours, "", "")
+    qtbot.addWidget(scale)
+    scale.resize(272, 16)  # a bar of 256 px between two gaps of 8
+    drawn = scale.grab().toImage()
+    for place in (8, 64, 128, 200, 248):
+        shown = drawn.pixelColor(8 + place, 8).getRgb()[:3]
+        assert np.abs(np.array(shown) - colours[place].astype(int)).max() <= 6, place
 
 
 def test_a_reconstruction_comes_back_where_it_was(side: SidePanel, services: Services) -> None:

@@ -21,6 +21,7 @@ from gui.stylesheet import style_sheet
 from gui.theme import THEMES, Theme, apply_theme
 from gui.widgets import Button, Chip, Choice, ElidedLabel, FaceRow, IconButton, LabelledSlider, OpacityChip
 from gui.workspace import Status
+from tracker.backends import PassedOver
 from tracker.overlays.landmarks import CONFIDENCE_COLOURS
 
 
@@ -54,11 +55,11 @@ def test_what_the_style_sheet_names_is_there(look: Theme) -> None:
     assert "$" not in sheet
 
 
-def test_qt_understands_the_style_sheet(qtbot: QtBot, qapp: QApplication, qtlog: Any) -> None:
-    for name in THEMES:
-        apply_theme(qapp, name)
+def test_qt_understands_the_style_sheet(qtbot: QtBot, qtlog: Any) -> None:
+    for look in THEMES.values():
         row = FaceRow()
         qtbot.addWidget(row)
+        row.setStyleSheet(style_sheet(look))
         row.show()
     assert [record.message for record in qtlog.records if "style" in record.message.lower()] == []
 
@@ -214,13 +215,18 @@ def test_the_newest_message_is_shown_and_the_one_before_after_it(qtbot: QtBot) -
 
 def test_only_messages_that_need_nothing_go_away_by_themselves(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gui.message_bar._SHOWN_MS", 20)
+    monkeypatch.setattr("gui.message_bar._OFFERED_MS", 40)
     bar = MessageBar()
     qtbot.addWidget(bar)
     bar.notify("The disk is full.", Level.ERROR)
     bar.notify("Saved.", Level.SUCCESS)
     qtbot.waitUntil(lambda: bar.text == "The disk is full.", timeout=2000)
+    bar.notify("A camera is connected.", Level.INFO, Action("Use it", lambda: None))
+    bar.notify("Recorded.", Level.SUCCESS, Action("Show in folder", lambda: None))
+    assert bar.text == "Recorded."
+    qtbot.waitUntil(lambda: bar.text == "A camera is connected.", timeout=2000)
     qtbot.wait(60)
-    assert bar.text == "The disk is full."
+    assert bar.text == "A camera is connected."
 
 
 def test_a_messages_button_does_it_once(qtbot: QtBot) -> None:
@@ -243,7 +249,7 @@ def test_a_messages_button_does_it_once(qtbot: QtBot) -> None:
             "skip128 on OpenVINO, Intel Core i5, f32",
             "camera 30.0, model 62.0, shown 30.0 fps",
         ),
-        (Status(backend="tensorrt", shown_rate=25), "tensorrt", "shown 25.0 fps"),
+        (Status(backend="tensorrt", shown_rate=25), "TensorRT", "shown 25.0 fps"),
     ],
 )
 def test_the_status_line_says_what_is_known(status: Status, engine: str, rates: str) -> None:
@@ -256,7 +262,11 @@ def test_the_status_line_tells_why_no_better_engine_runs(qtbot: QtBot) -> None:
     line.show()
     (sign,) = line.findChildren(IconButton)
     assert not sign.isVisible()
-    line.show_status(Status("skip128", "eager", passed_over=("backend openvino: not installed",), replaced=0))
+    line.show_status(Status("skip128", "eager", passed_over=(PassedOver("openvino", "not installed"),), replaced=0))
     assert sign.isVisible()
-    assert "backend openvino: not installed" in sign.toolTip()
+    assert "OpenVINO: not installed" in sign.toolTip()
     assert "replaced 0" in [getattr(child, "text", str)() for child in line.findChildren(QWidget)]
+    coming = PassedOver("tensorrt", "its engine is being built (1:20)", pending=True)
+    line.resize(1600, line.height())
+    line.show_status(Status("skip128", "cuda_graphs", passed_over=(coming,)))
+    assert "TensorRT: its engine is being built (1:20)" in [text.text() for text in line.findChildren(ElidedLabel)]

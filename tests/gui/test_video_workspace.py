@@ -20,7 +20,7 @@ from pytestqt.qtbot import QtBot
 from gui.services import Action, Level, Services
 from gui.video import VideoWorkspace
 from gui.video.entry import Entry
-from gui.video.wording import state_of
+from gui.video.wording import state_of, status_of
 from models.checkpoint import FaceModel, save_model
 from models.registry import DEFAULT_MODEL, open_model
 from tracker.assets import demo_clip
@@ -245,6 +245,30 @@ def test_stopping_shows_what_was_tracked_so_far(
     assert not (tmp_path / "results/one_face_720p_a.fewmark.json").exists()
 
 
+def test_stopping_a_second_run_shows_the_first_one_again(
+    open_workspace: MakeWorkspace, qtbot: QtBot, film: Path, messages: Messages
+) -> None:
+    workspace = open_workspace()
+    workspace.open_inputs([str(film)])
+    wait_until(qtbot, lambda: not entry_of(workspace).loading)
+    workspace._process_or_stop()
+    wait_until(qtbot, lambda: processed(workspace))
+    folder = film.parent / "fewmark-results"
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    workspace._process_or_stop()
+    wait_until(qtbot, lambda: entry_of(workspace).growing is not None)
+    workspace._process_or_stop()
+    wait_until(qtbot, lambda: not entry_of(workspace).is_being_processed)
+    entry = entry_of(workspace)
+    assert entry.task is not None
+    assert entry.task.state is TaskState.STOPPED
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert entry.results is not None
+    assert entry.results.num_frames == FRAMES
+    assert state_of(entry)[0].startswith("processed with")
+    assert any(text.endswith("; the earlier results stay.") for text, _, _ in messages)
+
+
 def test_closing_while_it_processes_completes_the_files(
     open_workspace: MakeWorkspace, qtbot: QtBot, shared_data: Path, tmp_path: Path, services: Services
 ) -> None:
@@ -297,13 +321,18 @@ def test_a_heatmap_is_made_again_for_the_frame_that_is_shown(
     workspace = open_workspace()
     services.settings.update("video", overlays=("heatmap",))
     workspace.open_inputs([str(film)])
+    opening: list[bool] = []
 
     def heatmap_is_shown() -> bool:
+        opening.append(workspace.stage.is_opening_network)
         picture = workspace.stage.picture
         result = picture.result if picture is not None else None
         return result is not None and any(face.heatmap is not None for face in result.faces)
 
     wait_until(qtbot, heatmap_is_shown)
+    assert any(opening)
+    wait_until(qtbot, lambda: not workspace.stage.is_opening_network)
+    assert status_of(None, None, None, None, is_opening_network=True).activity.startswith("Loading the model")
     workspace.stage.step(3)
     wait_until(qtbot, lambda: shown_index(workspace) == 3 and heatmap_is_shown())
 

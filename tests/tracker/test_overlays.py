@@ -87,6 +87,12 @@ def test_the_order_of_the_names_does_not_matter() -> None:
     assert (render(golden_result(), [*reversed(OVERLAYS), "box"], CONTEXT) == forwards).all()
 
 
+def test_points_under_the_larger_discs_of_their_confidence_are_not_drawn() -> None:
+    result = golden_result()
+    drawn, both = (render(result, names, CONTEXT) for names in (["confidence"], ["points", "confidence"]))
+    np.testing.assert_array_equal(drawn, both)
+
+
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     with pytest.raises(FewmarkError, match=r"unknown overlay pionts, mesh; choose from .*heatmap, contours, box"):
         render(golden_result(), ["pionts", "box", "mesh"], CONTEXT)

@@ -58,6 +58,8 @@ def render(result: TrackingResult, overlays: Sequence[str], context: OverlayCont
     names = set(overlays)
     if "box" in names:
         names.discard("ids")  # a box carries its id
+    if "confidence" in names:
+        names.discard("points")  # its discs are the larger ones and lie on the same places
     frame = result.frame.image
     if BESIDE in names:
         canvas = np.concatenate([frame, frame], axis=1)

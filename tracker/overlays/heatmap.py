@@ -14,6 +14,9 @@ from tracker.types import FloatArray, ImageArray, Matrix, TrackedFace, TrackingR
 # Inferno without its black end, which would look like dirt on a face; perceptually uniform.
 COLDEST_COLOUR = 70
 LEAST_HEAT = 0.04  # what is colder is left as it is
+HEAT_COLOURS: ImageArray = np.ascontiguousarray(
+    cv2.applyColorMap(np.linspace(COLDEST_COLOUR, 255, 256).astype(np.uint8)[:, None], cv2.COLORMAP_INFERNO)[:, 0, ::-1]
+).astype(np.uint8)  # (256, 3) RGB, for 0..1
 
 
 def frame_from_heatmap(face: TrackedFace, height: int, width: int) -> Matrix:
@@ -70,7 +73,6 @@ def _blend_tables(opacity: float) -> tuple[ImageArray, ImageArray]:
     heat = np.linspace(0, 1, 256)
     rise = np.clip((heat - LEAST_HEAT) / (0.75 - LEAST_HEAT), 0, 1)
     share = (opacity * rise * rise * (3 - 2 * rise))[:, None, None]
-    places = np.linspace(COLDEST_COLOUR, 255, 256).astype(np.uint8)
-    colours = cv2.applyColorMap(places[:, None], cv2.COLORMAP_INFERNO)[:, :, ::-1]
+    colours = HEAT_COLOURS[:, None]
     keep = np.broadcast_to(255 * (1 - share), colours.shape)
     return np.rint(colours * share).astype(np.uint8), np.rint(keep).astype(np.uint8)

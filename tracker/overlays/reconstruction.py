@@ -26,9 +26,9 @@ LEAST_SIDE = 24  # px; a smaller inset shows nothing
 FULL_ERROR = 64.0  # 0..255; a difference at which the error map's scale ends
 _FEATHER = 0.12  # share of the crop's side over which a reconstruction in place fades into the frame
 # Cividis is made for readers with any colour vision (Nuñez et al., 2018), and no other overlay has its colours.
-_ERROR_COLOURS: ImageArray = np.ascontiguousarray(
-    cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_CIVIDIS)[:, :, ::-1]
-).astype(np.uint8)  # (256, 1, 3) RGB
+ERROR_COLOURS: ImageArray = np.ascontiguousarray(
+    cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_CIVIDIS)[:, 0, ::-1]
+).astype(np.uint8)  # (256, 3) RGB, for errors of 0..FULL_ERROR
 
 
 def draw_reconstruction(image: ImageArray, result: TrackingResult, context: OverlayContext) -> None:
@@ -109,7 +109,7 @@ def _with_error(reconstruction: ImageArray, error: ImageArray) -> ImageArray:
 
 
 def _in_colour(error: ImageArray) -> ImageArray:
-    return np.asarray(cv2.applyColorMap(error, _ERROR_COLOURS), np.uint8)
+    return np.asarray(cv2.applyColorMap(error, ERROR_COLOURS[:, None]), np.uint8)
 
 
 @lru_cache(maxsize=4)

@@ -67,6 +67,11 @@ class RecordingViewer:
         self._network = _NetworkThread(self._draw_with_network, lambda sentence: deliver(Failed(sentence)))
         self.player = Player(path, self._on_event, film_rate=film_rate)
 
+    @property
+    def is_opening_network(self) -> bool:
+        """Whether heatmaps and reconstructions wait for their model."""
+        return self._network.is_opening
+
     def set_results(self, results: StoredResults | None) -> None:
         """Draws these from now on; None: the frames alone."""
         self._results = results
@@ -132,6 +137,7 @@ class _NetworkThread:
         self._changed = threading.Condition()
         self._newest: _Offer | None = None
         self._closed = False
+        self.is_opening = False
         self._ready: tuple[str, str] | None = None  # model and backend that drew the last offer
         self._thread: threading.Thread | None = None  # started when it is needed first: most views never do
 
@@ -168,7 +174,7 @@ class _NetworkThread:
         try:
             self._work()
         except BaseException as error:
-            self._ready = None
+            self._ready, self.is_opening = None, False
             self._tell(f"Heatmaps and reconstructions stopped by a fault in the program ({error!r}); open it again.")
             raise
 
@@ -182,7 +188,9 @@ class _NetworkThread:
                 self._ready = None
                 if isinstance(opened, _Network):
                     opened.backend.close()
+                self.is_opening = True
                 opened, wanted, told = _open(*asked), asked, ""
+                self.is_opening = False
             trouble = _trouble(opened, offer)
             self._ready = None if trouble else asked
             if not trouble and isinstance(opened, _Network):
