@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from fractions import Fraction
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
@@ -27,7 +28,10 @@ from tracker.assets import demo_clip
 from tracker.batch import SIDECAR_SUFFIX, Job, JobReport, OutputChoice, Selection, plan_jobs, run_job
 from tracker.batch.claim import claimed
 from tracker.config import TrackerConfig
+from tracker.overlays import OverlayContext, render
 from tracker.pipeline import FaceTracker, open_tracker
+from tracker.sinks import JsonLinesSink, OpenFaceCsvSink
+from tracker.sinks.mp4_writer import Mp4Writer
 from tracker.sources import open_source
 from tracker.types import ImageArray, SourceInfo, TrackingResult
 
@@ -170,6 +174,85 @@ def test_a_stopped_run_leaves_whole_files_and_is_done_again(tmp_path: Path, trac
     assert not (tmp_path / "out" / f"clip{SIDECAR_SUFFIX}").exists()
     report = run_job(job_for(clip), tracker, ALL, tmp_path / "out")
     assert (report.finished, report.already_done, report.frames) == (True, False, 10)
+
+
+def test_the_files_of_a_whole_run_stay_until_the_new_ones_are_whole(
+    tmp_path: Path, tracker: FaceTracker, clip: Path
+) -> None:
+    out, job = tmp_path / "out", job_for(clip)
+    again = partial(run_job, job, tracker, ALL, out, overwrite=True, keep_earlier=True)
+    first = again(should_stop=after(4))  # nothing to keep yet: what was tracked is there
+    assert (first.finished, first.kept_earlier, len(rows(out / "clip.csv"))) == (False, False, 4)
+    assert not again().kept_earlier
+
+    before = {path: (path.read_bytes(), path.stat().st_ino) for path in out.iterdir()}
+    assert len(before) == 4
+    seen: list[TrackingResult] = []
+    stopped = again(should_stop=after(4), on_result=seen.append)
+    assert (stopped.finished, stopped.kept_earlier, stopped.frames, len(seen)) == (False, True, 4, 4)
+    assert sorted(stopped.outputs) == sorted(path for path in before if path.suffix != ".json")
+    assert {path: (path.read_bytes(), path.stat().st_ino) for path in out.iterdir()} == before
+
+    def fail(result: TrackingResult) -> None:
+        raise FewmarkError("the disk is gone")
+
+    with pytest.raises(FewmarkError, match="the disk is gone"):
+        again(on_result=fail)
+    assert {path: (path.read_bytes(), path.stat().st_ino) for path in out.iterdir()} == before
+    (out / ".clip.new").mkdir()  # as a killed run leaves it
+    (out / ".clip.new" / "clip.csv").write_text("half")
+    whole = run_job(job, tracker, CSV, out, selection=Selection(end_s=0.1), overwrite=True, keep_earlier=True)
+    assert (whole.finished, whole.outputs, len(rows(out / "clip.csv"))) == (True, [out / "clip.csv"], 3)
+    assert sidecar(out, "clip")["frames"] == 3
+    assert {path.name for path in out.iterdir()} == {path.name for path in before}
+
+
+def test_photos_take_the_place_of_an_earlier_run_together(
+    tmp_path: Path, tracker: FaceTracker, faces: list[ImageArray]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(2):
+        cv2.imwrite(str(tmp_path / "photos" / f"{i}.jpg"), faces[i][:, :, ::-1])
+    choice, out = OutputChoice(csv=True, video=True), tmp_path / "out"
+    run_job(job_for(tmp_path / "photos"), tracker, choice, out)
+    annotated = out / "photos.annotated"
+    (annotated / "0.jpg").write_bytes(b"old")
+    again = partial(run_job, job_for(tmp_path / "photos"), tracker, choice, out, overwrite=True, keep_earlier=True)
+    assert again(should_stop=after(1)).kept_earlier
+    assert (annotated / "0.jpg").read_bytes() == b"old"
+    assert again().finished
+    assert cv2.imread(str(annotated / "0.jpg")) is not None
+    assert sorted(path.name for path in annotated.iterdir()) == ["0.jpg", "1.jpg"]
+
+
+def test_files_are_the_same_as_frame_by_frame_without_threads(tmp_path: Path, tracker: FaceTracker, clip: Path) -> None:
+    run_job(job_for(clip), tracker, ALL, tmp_path / "out")
+    scheme = tracker.model.scheme
+    tracker.reset(restart_ids=True)
+    meaning = tracker.model.confidence_meaning
+    with (
+        open_source(clip) as source,
+        OpenFaceCsvSink(tmp_path / "clip.csv", scheme, source=str(clip)) as table,
+        JsonLinesSink(
+            tmp_path / "clip.jsonl",
+            scheme,
+            model=tracker.model.name,
+            source=str(clip),
+            confidence_meaning=meaning,
+        ) as lines,
+        closing(Mp4Writer(tmp_path / "clip.mp4", start_s=0.0, frame_rate=source.info.frame_rate, audio=None)) as video,
+    ):
+        for frame in list(source):
+            result = tracker.process(frame, recorded=True)
+            table.write(result)
+            lines.write(result)
+            video.write(render(result, ALL.overlays, OverlayContext(scheme)), frame.time_s)
+    for name in ("clip.csv", "clip.jsonl"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+    with open_source(tmp_path / "clip.mp4") as alone, open_source(tmp_path / "out/clip.annotated.mp4") as threaded:
+        for one, other in zip(alone, threaded, strict=True):
+            np.testing.assert_array_equal(one.image, other.image)
+            assert one.time_s == other.time_s
 
 
 def test_a_selection_ends_after_so_many_seconds_of_the_source(tmp_path: Path, tracker: FaceTracker, clip: Path) -> None:

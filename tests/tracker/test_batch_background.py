@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,6 +65,13 @@ def wait_for(queue: BackgroundQueue, number: int, *states: TaskState, timeout_s:
             return status
         time.sleep(0.005)
     raise AssertionError(f"task {number} is {queue.statuses()[number]}")
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def test_tasks_run_in_their_order_and_one_at_a_time(queue: BackgroundQueue) -> None:
@@ -171,6 +178,17 @@ def test_a_recording_is_tracked_and_its_results_grow_meanwhile(
     on_disk = read_results(out / "film.jsonl")
     assert on_disk.num_frames == status.frames
     assert on_disk.source == str(source)
+
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    builders.clear()
+    again = queue.submit(task)
+    wait_until(lambda: builders and builders[0].snapshot().num_frames > 0)
+    queue.stop(again)
+    status = wait_for(queue, again, TaskState.STOPPED, TaskState.DONE)
+    assert status.state is TaskState.STOPPED
+    assert status.report is not None
+    assert status.report.kept_earlier
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
 
     missing = Job(str(tmp_path / "missing.mp4"), "missing")
     task = TrackingTask(missing, out, TrackerConfig(), OutputChoice(), Selection(), builders.append)

@@ -18,6 +18,7 @@ from models.registry import open_model
 from tracker.assets import demo_clip
 from tracker.backends import choose_backend
 from tracker.batch import Job, OutputChoice, run_job
+from tracker.batch.claim import claimed
 from tracker.batch.export import ExportChoice, ExportRequest, export_results
 from tracker.batch.results import StoredResults, least_confident_moments, read_results
 from tracker.face_pictures import PictureRequest, add_pictures
@@ -78,6 +79,15 @@ def test_tables_come_out_as_the_run_wrote_them(tmp_path: Path, clip: Path, out: 
         assert row["source"] == str(clip)
     again = read_results(tmp_path / "again/clip.jsonl")
     np.testing.assert_array_equal(again.points, results.points)
+    assert again.confidence_meaning == results.confidence_meaning == open_model(results.model).confidence_meaning
+
+
+def test_files_that_another_run_is_writing_are_left_alone(tmp_path: Path, clip: Path, results: StoredResults) -> None:
+    request = request_for(clip, results, tmp_path / "busy", ExportChoice(csv=True), "")
+    with claimed(request.out, request.stem), pytest.raises(FewmarkError, match="another run is writing these files"):
+        export_results(request)
+    assert list(request.out.iterdir()) == []
+    assert export_results(request).finished
 
 
 def test_tables_that_are_there_already_are_left_alone(out: Path, clip: Path, results: StoredResults) -> None:
@@ -176,5 +186,5 @@ def test_what_can_not_be_made_is_told_before_anything_is_written(
         export_results(request_for(clip, results, tmp_path / "a", heatmaps, "no such model"))
     assert list((tmp_path / "a").iterdir()) == []
     (tmp_path / "taken").write_text("")
-    with pytest.raises(FewmarkError, match="the folder can't be made"):
+    with pytest.raises(FewmarkError, match="the output folder can't be made"):
         export_results(request_for(clip, results, tmp_path / "taken", ExportChoice(csv=True), ""))

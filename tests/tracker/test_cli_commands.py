@@ -101,5 +101,5 @@ def test_the_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_models_are_listed_with_their_facts() -> None:
     run = CliRunner().invoke(app, ["models"])
     assert run.exit_code == 0
-    for fact in ("skip128 (default)", "300w-68, 68 points", "NME ", "reconstructs", "skip128.safetensors"):
+    for fact in ("fast128 (default)", "300w-68, 68 points", "NME ", "reconstructs", "skip128.safetensors"):
         assert fact in run.stdout

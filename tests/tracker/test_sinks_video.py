@@ -17,7 +17,7 @@ from av.audio.frame import AudioFrame
 
 from models.errors import FewmarkError
 from tracker.sinks import AnnotatedVideoSink
-from tracker.sinks.annotated_video import QUEUE_FRAMES
+from tracker.sinks.sink_thread import QUEUE_RESULTS
 from tracker.types import Frame, ImageArray, SourceInfo, TrackingResult
 
 RATE = 44_100  # Hz
@@ -228,7 +228,7 @@ def test_write_waits_for_a_slow_encoder_and_drops_nothing(tmp_path: Path) -> Non
         gate.acquire()
         return tracking.frame.image
 
-    count = QUEUE_FRAMES + 5
+    count = QUEUE_RESULTS + 5
     with AnnotatedVideoSink(tmp_path / "out.mp4", info(), slow) as sink:
         writer = threading.Thread(target=lambda: [sink.write(result(i / 25)) for i in range(count)])
         writer.start()
@@ -248,7 +248,7 @@ def test_a_live_source_is_never_held_up(tmp_path: Path) -> None:
         gate.acquire()
         return tracking.frame.image
 
-    count = QUEUE_FRAMES + 5
+    count = QUEUE_RESULTS + 5
     with AnnotatedVideoSink(tmp_path / "out.mp4", info(is_live=True), slow) as sink:
         for i in range(count):
             sink.write(result(1000 + i / 25))

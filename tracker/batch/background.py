@@ -55,7 +55,7 @@ class TrackerShelf:
 
 @dataclass(frozen=True, slots=True)
 class TrackingTask:
-    """One source through the tracker; its files replace those of an earlier run."""
+    """One source through the tracker; its files replace those of an earlier run once they are whole."""
 
     job: Job
     out: Path
@@ -86,6 +86,7 @@ class TrackingTask:
             self.out,
             selection=self.selection,
             overwrite=True,
+            keep_earlier=True,
             on_open=lambda info: progress.begin(expected_frames(info, self.selection), tracker.backend.name),
             on_result=on_result,
             should_stop=progress.stop_wanted,

@@ -25,7 +25,7 @@ def claimed(out: Path, stem: str) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FewmarkError(
-            f"{out}: the output folder can't be made ({error.strerror}); choose another --out"
+            f"{out}: the output folder can't be made ({error.strerror}); choose another output folder"
         ) from error
     path = out / f".{stem}.lock"
     lock = FileLock(path, blocking=False)
@@ -33,7 +33,7 @@ def claimed(out: Path, stem: str) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise FewmarkError(
-            f"{out / stem}: another run is writing these files; wait for it to end, or choose another --out"
+            f"{out / stem}: another run is writing these files; wait for it to end, or choose another output folder"
         ) from error
     except OSError as error:
         raise FewmarkError(

@@ -15,6 +15,7 @@ from models.errors import FewmarkError
 from models.registry import open_model
 from tracker.backends import choose_backend
 from tracker.backends.base import Backend
+from tracker.batch.claim import claimed
 from tracker.batch.jobs import ANNOTATED
 from tracker.batch.results import StoredResults, least_confident_moments
 from tracker.batch.run import JobReport
@@ -93,18 +94,15 @@ def export_results(
             False.
 
     Raises:
-        FewmarkError: the source or the model can't be opened, or a file can't be written.
+        FewmarkError: source or model can't be opened, another run is writing the files, or one can't be written.
     """
     report = JobReport(request.spec)
     paths = request.choice.paths(request.out, request.stem)
     to_write = {kind: path for kind, path in paths.items() if path not in request.present}
-    try:
-        request.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FewmarkError(f"{request.out}: the folder can't be made ({error.strerror}); choose another") from error
     if on_open:
         on_open(request.results.num_frames)
     with ExitStack() as stack:
+        stack.enter_context(claimed(request.out, request.stem))
         info, frames = _frames(request, stack)
         draw_again = _network(request, stack)
         sinks = [(kind, stack.enter_context(_open_sink(kind, path, request, info))) for kind, path in to_write.items()]
@@ -162,7 +160,8 @@ def _open_sink(kind: str, path: Path, request: ExportRequest, info: SourceInfo) 
     if kind == "csv":
         return OpenFaceCsvSink(path, results.scheme, source=results.source)
     if kind == "jsonl":
-        return JsonLinesSink(path, results.scheme, model=results.model, source=results.source)
+        model, source, meaning = results.model, results.source, results.confidence_meaning
+        return JsonLinesSink(path, results.scheme, model=model, source=source, confidence_meaning=meaning)
     draw = partial(render, overlays=request.choice.overlays, context=request.context)
     if kind == "images":
         return AnnotatedImagesSink(path, draw)

@@ -44,6 +44,7 @@ class StoredResults:
     recon_error: NDArray[np.float32]  # (N,) 0..255; NaN where no reconstruction was made
     frame_from_crop: NDArray[np.float64]  # (N, 2, 3); NaN where the file doesn't say
     crop_size: NDArray[np.int64]  # (N,) px; 0 where the file doesn't say
+    confidence_meaning: str = ""  # see FaceModel.confidence_meaning; empty where the file doesn't say
 
     @property
     def num_frames(self) -> int:
@@ -119,8 +120,10 @@ def least_confident_moments(
 class ResultsBuilder:
     """Results that grow frame by frame. One thread may append while others take snapshots."""
 
-    def __init__(self, scheme: LandmarkScheme, *, model: str = "", source: str = "") -> None:
-        self._about = (scheme, model, source)
+    def __init__(
+        self, scheme: LandmarkScheme, *, model: str = "", source: str = "", confidence_meaning: str = ""
+    ) -> None:
+        self._about = (scheme, model, source, confidence_meaning)
         self._lock = Lock()
         self._names: list[str] = []
         self._frames = {"frame_index": _empty(np.int64), "time_s": _empty(np.float64), "first_face": _empty(np.int64)}
@@ -156,7 +159,7 @@ class ResultsBuilder:
 
     def snapshot(self) -> StoredResults:
         """All rows so far. What is appended later does not change it, and nothing is copied."""
-        scheme, model, source = self._about
+        scheme, model, source, confidence_meaning = self._about
         with self._lock:
             n, k = self._num_frames, self._num_faces
             frames, faces = dict(self._frames), dict(self._faces)
@@ -176,6 +179,7 @@ class ResultsBuilder:
             recon_error=faces["recon_error"][:k],
             frame_from_crop=faces["frame_from_crop"][:k],
             crop_size=faces["crop_size"][:k],
+            confidence_meaning=confidence_meaning,
         )
 
     def _set_face(self, i: int, face: TrackedFace) -> None:
@@ -227,7 +231,8 @@ def read_results(path: Path) -> StoredResults:
         scheme = None
     if scheme is None:
         raise FewmarkError(f"{path}: its first line is not that of Fewmark's results; process the video again")
-    builder = ResultsBuilder(scheme, model=str(header.get("model", "")), source=str(header.get("source", "")))
+    about = {name: str(header.get(name, "")) for name in ("model", "source", "confidence_meaning")}
+    builder = ResultsBuilder(scheme, **about)
     for number, line in enumerate(lines[1:], start=2):
         try:
             record = json.loads(line)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,19 @@ from typing import Any
 from models.errors import FewmarkError
 from tracker.batch.claim import claimed
 from tracker.batch.jobs import Job
+from tracker.batch.replacing import move_into_place, written_aside
 from tracker.batch.settings import OutputChoice, Selection
 from tracker.batch.sidecar import Sidecar, describe_request
 from tracker.overlays import OverlayContext, render
 from tracker.pipeline import FaceTracker
-from tracker.sinks import AnnotatedImagesSink, AnnotatedVideoSink, JsonLinesSink, OpenFaceCsvSink, ResultSink
+from tracker.sinks import (
+    AnnotatedImagesSink,
+    AnnotatedVideoSink,
+    JsonLinesSink,
+    OpenFaceCsvSink,
+    ResultSink,
+    ThreadedSink,
+)
 from tracker.sources import FrameSource, open_source
 from tracker.types import Frame, SourceInfo, TrackingResult
 
@@ -35,6 +43,7 @@ class JobReport:
     warnings: list[str] = field(default_factory=list)
     stage_ms: dict[str, float] = field(default_factory=dict)  # mean per frame
     finished: bool = True  # False: stopped before the end of the source
+    kept_earlier: bool = False  # stopped, and the files are still those of an earlier run
     already_done: bool = False  # nothing had to be computed
 
 
@@ -60,6 +69,7 @@ def run_job(
     *,
     selection: Selection | None = None,
     overwrite: bool = False,
+    keep_earlier: bool = False,
     on_open: Callable[[SourceInfo], None] | None = None,
     on_result: Callable[[TrackingResult], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -69,6 +79,8 @@ def run_job(
     Args:
         overwrite: compute even where a matching sidecar says that all is there, and replace the files of another
             source or an earlier recording.
+        keep_earlier: where the files of a whole run lie there, the new ones take their place only once they are whole
+            as well: a run that is stopped or fails changes nothing.
         should_stop: asked between frames; when it says so the files are completed and the report says ``finished`` is
             False. Only a live source, which has no other end, gets its sidecar then.
 
@@ -94,23 +106,19 @@ def run_job(
             _check_no_recording(paths)
         if on_open:
             on_open(info)
-        sidecar.remove()
-        tracker.reset(restart_ids=True)
-        with ExitStack() as stack:
-            sinks = [
-                stack.enter_context(_open_sink(kind, path, tracker, choice, info, start_s))
-                for kind, path in paths.items()
-            ]
-            process = partial(
-                tracker.process_still if info.are_stills else partial(tracker.process, recorded=not info.is_live),
-                heatmaps=choice.heatmaps,
-                reconstructions=choice.reconstructions,
-            )
+        aside = keep_earlier and sidecar.is_whole
+        with written_aside(out, job.stem, paths) if aside else nullcontext(paths) as written:
+            if not aside:
+                sidecar.remove()
             frames = _selected(source, selection, should_stop, report)
-            _track(frames, process, sinks, on_result or (lambda _: None), report)
-        report.warnings = [*source.warnings, *_warnings_of(sinks)]
+            warnings = _track_into(written, frames, tracker, choice, info, start_s, on_result, report)
+            report.warnings = [*source.warnings, *warnings]
+            report.kept_earlier = aside and not report.finished
+            if aside and report.finished:
+                sidecar.remove()
+                move_into_place(written, paths)
         report.outputs = [path for path in paths.values() if path.exists()]
-        if report.finished or info.is_live:
+        if not report.kept_earlier and (report.finished or info.is_live):
             sidecar.write(request, report.outputs, _facts(tracker, report))
     gc.collect()  # PyAV's contexts hang in reference cycles: a long batch would pile them up
     return report
@@ -129,6 +137,40 @@ def _selected(
         if selection.seconds is not None and frame.time_s - first_s >= selection.seconds:
             return
         yield frame
+
+
+def _track_into(
+    paths: Mapping[str, Path],
+    frames: Iterable[Frame],
+    tracker: FaceTracker,
+    choice: OutputChoice,
+    info: SourceInfo,
+    start_s: float | None,
+    on_result: Callable[[TrackingResult], None] | None,
+    report: JobReport,
+) -> list[str]:
+    """Opens the files, tracks, completes the files; returns warnings about them.
+
+    The source decodes ahead, the tables are written and the video is drawn and encoded, each in a thread of its own:
+    none of them changes the order, and so the results, of the frames.
+    """
+    tracker.reset(restart_ids=True)
+    with ExitStack() as stack:
+        sinks = {
+            kind: stack.enter_context(_open_sink(kind, path, tracker, choice, info, start_s))
+            for kind, path in paths.items()
+        }
+        process = partial(
+            tracker.process_still if info.are_stills else partial(tracker.process, recorded=not info.is_live),
+            heatmaps=choice.heatmaps,
+            reconstructions=choice.reconstructions,
+        )
+        # The video has its own thread, in which it may leave out frames of a live source; the tables never do.
+        threaded = [sink for kind, sink in sinks.items() if kind == "video"]
+        if others := [sink for kind, sink in sinks.items() if kind != "video"]:
+            threaded.append(stack.enter_context(ThreadedSink(others)))
+        _track(frames, process, threaded, on_result or (lambda _: None), report)
+    return _warnings_of(sinks.values())
 
 
 def _track(
@@ -182,7 +224,7 @@ def _open_sink(
     return AnnotatedVideoSink(path, info, draw, audio_from=audio, start_s=start_s or 0.0)
 
 
-def _warnings_of(sinks: list[ResultSink]) -> list[str]:
+def _warnings_of(sinks: Iterable[ResultSink]) -> list[str]:
     return [
         f"{sink.frames_dropped} frames are missing from the annotated video: encoding could not keep up with the source"
         for sink in sinks

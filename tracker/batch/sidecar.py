@@ -92,7 +92,12 @@ class Sidecar:
         """The files that the request would make, None if they have to be made."""
         if request["source_files"] is None:  # a camera's or a stream's next frames are others
             return None
-        return self._files if self._request == request and all(file.exists() for file in self._files) else None
+        return self._files if self.is_whole and self._request == request else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it says that a run ended well, and the files of that run are there."""
+        return bool(self._files) and all(file.exists() for file in self._files)
 
     def check_same_source(self, request: dict[str, Any]) -> None:
         """Raises FewmarkError if the files were made from another source: they would be lost."""

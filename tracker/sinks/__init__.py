@@ -7,6 +7,7 @@ from tracker.sinks.annotated_video import AnnotatedVideoSink
 from tracker.sinks.base import ResultSink
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.openface_csv import OpenFaceCsvSink
+from tracker.sinks.sink_thread import ThreadedSink
 
 SINKS: dict[str, type[ResultSink]] = {
     "csv": OpenFaceCsvSink,
@@ -15,4 +16,12 @@ SINKS: dict[str, type[ResultSink]] = {
     "images": AnnotatedImagesSink,
 }
 
-__all__ = ["SINKS", "AnnotatedImagesSink", "AnnotatedVideoSink", "JsonLinesSink", "OpenFaceCsvSink", "ResultSink"]
+__all__ = [
+    "SINKS",
+    "AnnotatedImagesSink",
+    "AnnotatedVideoSink",
+    "JsonLinesSink",
+    "OpenFaceCsvSink",
+    "ResultSink",
+    "ThreadedSink",
+]

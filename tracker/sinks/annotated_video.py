@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from queue import Full, Queue
-from threading import Thread
 
 from models.errors import FewmarkError
 from tracker.sinks.audio_track import open_audio
 from tracker.sinks.base import ResultSink
 from tracker.sinks.mp4_writer import CRF, PRESET, Mp4Writer
+from tracker.sinks.sink_thread import SinkThread
 from tracker.types import ImageArray, SourceInfo, TrackingResult
-
-QUEUE_FRAMES = 8  # results that may wait for the encoder
 
 
 class AnnotatedVideoSink(ResultSink):
@@ -54,7 +51,6 @@ class AnnotatedVideoSink(ResultSink):
             raise FewmarkError(f"{path}: the annotated video is an MP4; give it a name that ends in .mp4")
         self.frames_dropped = 0
         self._path = path
-        self._is_live = info.is_live
         self._draw = draw
         self._writer = Mp4Writer(
             path.with_name(f"{path.stem}.part.mp4"),
@@ -64,51 +60,29 @@ class AnnotatedVideoSink(ResultSink):
             crf=crf,
             preset=preset,
         )
-        self._queue: Queue[TrackingResult | None] = Queue(QUEUE_FRAMES)
-        self._failure: Exception | None = None
-        self._failure_told = False
         self._closed = False
-        # A daemon, so that a caller who forgets close() can still leave; the .part.mp4 then plays without its end.
-        self._thread = Thread(target=self._run, name=f"encode {path.name}", daemon=True)
-        self._thread.start()
+        # Where close() is forgotten the .part.mp4 plays without its end.
+        self._thread = SinkThread(
+            self._encode, self._writer.close, name=f"encode {path.name}", drop_when_full=info.is_live
+        )
 
     def write(self, result: TrackingResult) -> None:
-        self._raise_failure()
-        try:
-            self._queue.put(result, block=not self._is_live)
-        except Full:
+        if not self._thread.put(result):
             self.frames_dropped += 1
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        self._queue.put(None)
-        self._thread.join()
+        self._thread.end()
         if self._writer.images_written == 0:
             self._writer.path.unlink(missing_ok=True)
-        elif self._failure is None:
+        elif not self._thread.has_failed:
             self._move_into_place()
-        if not self._failure_told:
-            self._raise_failure()
+        self._thread.raise_failure()
 
-    def _run(self) -> None:
-        while (result := self._queue.get()) is not None:
-            if self._failure is not None:
-                continue  # emptied, so that a waiting write returns
-            try:
-                self._writer.write(self._draw(result), result.frame.time_s)
-            except Exception as error:  # handed to the caller's thread
-                self._failure = error
-        try:
-            self._writer.close()
-        except Exception as error:  # handed to the caller's thread
-            self._failure = self._failure or error
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            self._failure_told = True
-            raise self._failure
+    def _encode(self, result: TrackingResult) -> None:
+        self._writer.write(self._draw(result), result.frame.time_s)
 
     def _move_into_place(self) -> None:
         try:
