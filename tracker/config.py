@@ -25,8 +25,8 @@ class TrackingConfig:
     """What counts as a face, and how long."""
 
     max_faces: int = 4  # the largest are kept
-    min_confidence: float = 0.55  # mean over the landmarks, below which a crop shows no face; skip128 without one: 0.49
-    doubt_margin: float = 0.3  # a NEW face must exceed min_confidence by this times (1 - the detector's score)
+    min_confidence: float = 0.55  # mean over the landmarks, below which a crop shows no face
+    doubt_margin: float = 0.45  # a NEW face must exceed min_confidence by this times (1 - the detector's score)
     refinements: int = 1  # further passes over a newly found face, each on the crop that the last one suggests
     association: AssociationSettings = field(default_factory=AssociationSettings)
 
