@@ -26,7 +26,8 @@ class TrackingConfig:
 
     max_faces: int = 4  # the largest are kept
     min_confidence: float = 0.55  # mean over the landmarks, below which a crop shows no face
-    doubt_margin: float = 0.45  # a NEW face must exceed min_confidence by this times (1 - the detector's score)
+    # A NEW face must exceed min_confidence by this times (1 - the detector's score), as a share of it.
+    doubt_margin: float = 0.8
     refinements: int = 1  # further passes over a newly found face, each on the crop that the last one suggests
     association: AssociationSettings = field(default_factory=AssociationSettings)
 

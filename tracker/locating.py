@@ -54,7 +54,7 @@ def is_face(face: LocatedFace, config: TrackingConfig) -> bool:
 
 def is_new_face(face: LocatedFace, detector_score: float, config: TrackingConfig) -> bool:
     """The less sure the detector is, the surer the landmarks have to be: what looks like a face to one is none."""
-    return face.mean_confidence >= config.min_confidence + config.doubt_margin * (1 - detector_score)
+    return face.mean_confidence >= config.min_confidence * (1 + config.doubt_margin * (1 - detector_score))
 
 
 class FaceLocator:
