@@ -242,6 +242,11 @@ def open_tracker(
     """
     config = config or TrackerConfig()
     model = open_model(config.model)
-    detector = open_detector(config.detection, model_dir=model_dir, report=report)
+    # The detector last: left open by an error, it would wait for its own thread for ever when it is collected.
     choice = choose_backend(config.backend, model, upgrade=upgrade, report=report)
+    try:
+        detector = open_detector(config.detection, model_dir=model_dir, report=report)
+    except BaseException:
+        choice.backend.close()
+        raise
     return FaceTracker(model, choice, detector, config)

@@ -57,7 +57,7 @@ def test_a_backend_agrees_with_the_network(backend: Backend, model: FaceModel, c
     with torch.inference_mode():
         located = model.network.locate(images)
         heatmaps = collapse_heatmaps(model.network(images))
-        reconstructions = model.network.reconstruct(images).mul(255).permute(0, 2, 3, 1)
+        reconstructions = model.reconstructor.reconstruct(images).mul(255).permute(0, 2, 3, 1)
     assert np.abs(prediction.points - located.points.numpy()).max() < 0.05
     assert np.abs(prediction.confidence - located.confidence.numpy()).max() < 0.01
     assert prediction.heatmaps is not None

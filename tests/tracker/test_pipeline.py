@@ -262,3 +262,11 @@ def test_unknown_parts_are_named() -> None:
         open_tracker(TrackerConfig(backend="abacus"))
     with pytest.raises(FewmarkError, match="neither a shipped model"):
         open_tracker(TrackerConfig(model="nobody"))
+
+
+def test_a_backend_that_fails_leaves_no_detector_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr("tracker.pipeline.open_detector", lambda *_, **__: opened.append(None))
+    with pytest.raises(FewmarkError, match="backend tensorrt"):
+        open_tracker(TrackerConfig(backend="tensorrt"))
+    assert not opened
