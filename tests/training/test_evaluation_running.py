@@ -138,14 +138,15 @@ def test_calibrated_confidences_are_what_users_see(few_faces: Path, tmp_path: Pa
 
 def test_the_tracker_scores_a_face_by_its_calibrated_confidence(face_tracker: FaceTracker, few_faces: Path) -> None:
     sample = select_samples("300w", few_faces, "all").samples[0]
-    raw = face_tracker.process_still(Frame(sample.load_image(), 0, 0.0)).faces[0]
-    assert raw.box.score == pytest.approx(float(raw.confidence.mean()))
-    uncalibrated = face_tracker.model
-    face_tracker.model = replace(uncalibrated, calibration=halved())
+    frame, shipped = Frame(sample.load_image(), 0, 0.0), face_tracker.model
     try:
-        calibrated = face_tracker.process_still(Frame(sample.load_image(), 0, 0.0)).faces[0]
+        face_tracker.model = replace(shipped, calibration=None)
+        raw = face_tracker.process_still(frame).faces[0]
+        face_tracker.model = replace(shipped, calibration=halved())
+        calibrated = face_tracker.process_still(frame).faces[0]
     finally:
-        face_tracker.model = uncalibrated
+        face_tracker.model = shipped
+    assert raw.box.score == pytest.approx(float(raw.confidence.mean()))
     np.testing.assert_allclose(calibrated.confidence, raw.confidence / 2, atol=1e-6)
     assert calibrated.box.score == pytest.approx(raw.box.score / 2)
 
