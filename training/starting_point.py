@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 from models.autoencoder import Autoencoder, AutoencoderConfig
 from models.autoencoder_file import FORMAT as AUTOENCODER_FORMAT
-from models.autoencoder_file import load_autoencoder
-from models.checkpoint import load_model, read_safetensors
+from models.autoencoder_file import TrainedAutoencoder, load_autoencoder
+from models.checkpoint import FaceModel, load_model, read_safetensors
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
@@ -30,22 +29,19 @@ def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork
     kind: HeatmapKind = "gaussian" if recipe.loss.name == "l2" else "logits"
     shape = dataclasses.asdict(recipe.network)
     network = FaceNetwork(FaceNetworkConfig(num_landmarks=scheme.num_points, heatmap_kind=kind, **shape))
-    path = starting_file(recipe)
-    if path is None:
+    start = load_start(recipe)
+    if start is None:
         return network
-    header, _ = read_safetensors(path, "autoencoder or model file")
     source: Autoencoder | FaceNetwork
-    if header.get("format") == AUTOENCODER_FORMAT:
-        trained = load_autoencoder(path)
-        source, found, rule = trained.autoencoder, trained.autoencoder.config, trained.crop_rule
+    rule = start.crop_rule
+    if isinstance(start, TrainedAutoencoder):
+        source, found = start.autoencoder, start.autoencoder.config
     else:
-        model = load_model(path)
-        config = model.network.config
-        source, rule = model.network, model.crop_rule
+        source, config = start.network, start.network.config
         found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
         if dataclasses.replace(config, num_landmarks=scheme.num_points) == network.config:
-            same = model.scheme == scheme
-            learned = model.network.head.state_dict().items()
+            same = start.scheme == scheme
+            learned = start.network.head.state_dict().items()
             # The layer of one channel a landmark is new for new landmarks.
             network.head.load_state_dict({k: v for k, v in learned if same or k.split(".")[0] != "lin"}, strict=same)
     if scheme.level_points is None:  # such crops are never turned, whatever the start's were
@@ -56,10 +52,18 @@ def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork
     return network
 
 
-def starting_file(recipe: LandmarkRecipe) -> Path | None:
-    """The file that a recipe starts from; a shipped model's name stands for its weights."""
+def load_start(recipe: LandmarkRecipe) -> TrainedAutoencoder | FaceModel | None:
+    """What a recipe starts from; a shipped model's name stands for its weights.
+
+    Raises:
+        FewmarkError: there is no such file, or it is neither an autoencoder's nor a model's.
+    """
     entry = MODELS.get(str(recipe.start_from))
-    return recipe.start_from if entry is None else entry.weights
+    path = recipe.start_from if entry is None else entry.weights
+    if path is None:
+        return None
+    header, _ = read_safetensors(path, "autoencoder or model file")
+    return load_autoencoder(path) if header.get("format") == AUTOENCODER_FORMAT else load_model(path)
 
 
 def keeps_reconstructing(recipe: LandmarkRecipe) -> bool:
@@ -70,12 +74,12 @@ def keeps_reconstructing(recipe: LandmarkRecipe) -> bool:
     """
     if recipe.loss.reconstruction_weight > 0:
         return True
-    path = starting_file(recipe)
-    if path is None or any(phase.decoder > 0 for phase in recipe.phases):
+    if any(phase.decoder > 0 for phase in recipe.phases):
         return False
-    header, _ = read_safetensors(path, "autoencoder or model file")
-    own = bool(header.get("reconstructs")) and "autoencoder" not in header
-    return own or header.get("format") == AUTOENCODER_FORMAT
+    start = load_start(recipe)
+    if isinstance(start, FaceModel):
+        return start.reconstructs and start.autoencoder is None
+    return start is not None
 
 
 def kept_autoencoder(recipe: LandmarkRecipe) -> Autoencoder | None:
@@ -83,13 +87,10 @@ def kept_autoencoder(recipe: LandmarkRecipe) -> Autoencoder | None:
 
     That which the run started from, or that which the model that it started from carried; None if there was none.
     """
-    path = starting_file(recipe)
-    if path is None or keeps_reconstructing(recipe):
+    if keeps_reconstructing(recipe):
         return None
-    header, _ = read_safetensors(path, "autoencoder or model file")
-    if header.get("format") == AUTOENCODER_FORMAT:
-        return load_autoencoder(path).autoencoder
-    return load_model(path).autoencoder
+    start = load_start(recipe)
+    return None if start is None else start.autoencoder
 
 
 def _check_fit(recipe: LandmarkRecipe, found: AutoencoderConfig, rule: CropRule) -> None:
