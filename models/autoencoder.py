@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.errors import FewmarkError
 
@@ -217,8 +218,9 @@ class Autoencoder(nn.Module):
         return image + self.channel_mean
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """(B, 3, S, S) RGB in 0..1 to its reconstruction, the same shape and range."""
-        return self.decode(self.encode(images)).clamp(0, 1)
+        """(B, 3, T, T) RGB in 0..1 to its reconstruction, the same shape and range; T is S or a multiple of it."""
+        image = self.decode(self.encode(to_side(images, self.config.input_size)))
+        return to_side(image, images.shape[-1]).clamp(0, 1)
 
     def forward(self, images: Tensor, guide: Guide | None = None) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) RGB in 0..1 to its reconstruction, the same shape, and its latent code (B, Z).
@@ -232,6 +234,18 @@ class Autoencoder(nn.Module):
         return self.decode(torch.where(guide.given[:, None], guide.codes, z)), z
 
 
+def to_side(images: Tensor, side: int) -> Tensor:
+    """(B, C, T, T) to (B, C, side, side): means of whole pixels where it shrinks, else bilinear.
+
+    Where it shrinks, T is a multiple of ``side``.
+    """
+    if images.shape[-1] > side:
+        return F.avg_pool2d(images, images.shape[-1] // side)
+    if images.shape[-1] < side:
+        return F.interpolate(images, size=(side, side), mode="bilinear")
+    return images
+
+
 def grow(small: Autoencoder) -> Autoencoder:
     """The 256 px form that starts with the weights of a trained 128 px form (3FabRec, section 4.2.1).
 
@@ -241,8 +255,28 @@ def grow(small: Autoencoder) -> Autoencoder:
         FewmarkError: it is no 128 px form.
     """
     config = small.config
-    if config.input_size != 128:
-        raise FewmarkError(f"only a 128 px autoencoder can grow; this one has {config.input_size} px")
+    check_can_grow(config.input_size)
     grown = Autoencoder(AutoencoderConfig(256, config.z_dim, config.width))
     grown.load_state_dict(small.state_dict(), strict=False)
+    start_as_identity(grown.encoder)
     return grown
+
+
+def check_can_grow(input_size: int) -> None:
+    """Raises FewmarkError where a form of that side has no larger one."""
+    if input_size != 128:
+        raise FewmarkError(f"only a network of 128 px can grow; this one has {input_size} px")
+
+
+def start_as_identity(encoder: Encoder) -> None:
+    """Lets what a 256 px encoder has more than one of 128 px pass its input on, until training moves it.
+
+    Not in the paper. Random layers in front of trained ones would have to be learnt before those are of use again.
+    """
+    for block in encoder.layer0:
+        assert isinstance(block, ResidualBlock)
+        nn.init.zeros_(block.bn2.weight)
+    halving = encoder.layer1[0]
+    assert isinstance(halving, ResidualBlock)
+    assert isinstance(halving.downsample, nn.Sequential)
+    nn.init.dirac_(halving.downsample[0].weight)

@@ -47,13 +47,13 @@ class FaceModel:
     reconstructs: bool = False  # the network's own decoder does, or there is an autoencoder; else its RGB is noise
     provenance: dict[str, Any] = field(default_factory=dict)  # plain JSON: data, recipe, metrics, versions
     calibration: ConfidenceCalibration | None = None  # None: confidences stay as decoding gives them
-    autoencoder: Autoencoder | None = None  # of the network's input size and for its crops
+    autoencoder: Autoencoder | None = None  # for the network's crops, or the same ones at half their side
 
     def __post_init__(self) -> None:
         if self.autoencoder is None:
             return
         side, wanted = self.autoencoder.config.input_size, self.network.config.input_size
-        if side != wanted:
+        if wanted % side:
             raise FewmarkError(
                 f"the autoencoder takes {side} px crops, the network {wanted} px; they don't fit together"
             )

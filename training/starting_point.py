@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from models.autoencoder import Autoencoder, AutoencoderConfig
+from models.autoencoder import Autoencoder, AutoencoderConfig, grow
 from models.autoencoder_file import FORMAT as AUTOENCODER_FORMAT
 from models.autoencoder_file import TrainedAutoencoder, load_autoencoder
 from models.checkpoint import FaceModel, load_model, read_safetensors
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
-from models.face_network import FaceNetwork, FaceNetworkConfig
+from models.face_network import FaceNetwork, FaceNetworkConfig, grow_network
 from models.heatmaps import HeatmapKind
 from models.landmark_schemes import LandmarkScheme
 from models.registry import MODELS
@@ -21,7 +21,7 @@ def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork
     """The network of a recipe for a landmark scheme, with the weights that the recipe starts from.
 
     From an autoencoder come encoder and decoder; from a model also the landmark head, for another scheme without its
-    last layer.
+    last layer. One of 128 px grows where the recipe asks for 256.
 
     Raises:
         FewmarkError: the recipe starts from something of another shape or crop rule.
@@ -34,14 +34,19 @@ def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork
         return network
     source: Autoencoder | FaceNetwork
     rule = start.crop_rule
+    larger = recipe.network.input_size == 256
     if isinstance(start, TrainedAutoencoder):
-        source, found = start.autoencoder, start.autoencoder.config
+        source = start.autoencoder
+        source = grow(source) if larger and source.config.input_size == 128 else source
+        found = source.config
     else:
-        source, config = start.network, start.network.config
+        source = start.network
+        source = grow_network(source) if larger and source.config.input_size == 128 else source
+        config = source.config
         found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
         if dataclasses.replace(config, num_landmarks=scheme.num_points) == network.config:
             same = start.scheme == scheme
-            learned = start.network.head.state_dict().items()
+            learned = source.head.state_dict().items()
             # The layer of one channel a landmark is new for new landmarks.
             network.head.load_state_dict({k: v for k, v in learned if same or k.split(".")[0] != "lin"}, strict=same)
     if scheme.level_points is None:  # such crops are never turned, whatever the start's were

@@ -11,6 +11,7 @@ import torch
 from models.autoencoder import Autoencoder, AutoencoderConfig
 from models.calibration import ConfidenceCalibration
 from models.checkpoint import FaceModel
+from models.face_network import grow_network
 from models.heatmaps import collapse_heatmaps
 from models.registry import MODELS, open_model
 from tracker.backends.graph import CropGraph
@@ -64,6 +65,18 @@ def test_a_reconstruction_comes_from_the_models_own_autoencoder(model: FaceModel
     wanted = autoencoder.reconstruct(_images(crops)).permute(0, 2, 3, 1) * 255
     assert (found - wanted).abs().max() <= 1
     assert (found - model.network.reconstruct(_images(crops)).permute(0, 2, 3, 1) * 255).abs().max() > 10
+
+
+@torch.inference_mode()
+def test_an_autoencoder_of_half_the_side_reconstructs_at_the_crops_side() -> None:
+    torch.manual_seed(0)
+    small = open_model("fast128")
+    autoencoder = Autoencoder(AutoencoderConfig(128, width=0.25)).eval()
+    grown = replace(small, network=grow_network(small.network).eval(), autoencoder=autoencoder)
+    large = torch.from_numpy(self_test_crops(256, small.crop_rule))
+    found = CropGraph(grown, reconstruct=True)(large)[-1]
+    assert found.shape == large.shape
+    assert (found - autoencoder.reconstruct(_images(large)).permute(0, 2, 3, 1) * 255).abs().max() <= 1
 
 
 @torch.inference_mode()

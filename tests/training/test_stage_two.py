@@ -134,6 +134,19 @@ def test_new_landmarks_start_with_all_that_a_shipped_model_knows_but_the_last_la
     assert torch.equal(network.state_dict()["head.lin.weight"], known.state_dict()["head.lin.weight"])
 
 
+def test_a_start_of_128_px_grows_where_the_recipe_asks_for_256(autoencoder_file: Path) -> None:
+    recipe = load_toml(LandmarkRecipe, find_recipe(Path("teach128")))
+    known = open_model("fast128").network.state_dict()
+    network = build_network(replace(recipe, network=replace(recipe.network, input_size=256)), IBUG_68)
+    assert network.config.input_size == 256
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in known.items())
+    grown = build_network(
+        replace(RECIPE, start_from=autoencoder_file, network=replace(NETWORK, input_size=256)), IBUG_68
+    )
+    learned = load_autoencoder(autoencoder_file).autoencoder.encoder.fc.weight
+    torch.testing.assert_close(grown.encoder.fc.weight, learned)
+
+
 def test_a_start_of_another_shape_or_crop_is_refused(autoencoder_file: Path, tmp_path: Path) -> None:
     with pytest.raises(FewmarkError, match="the recipe asks for"):
         build_network(replace(RECIPE, start_from=autoencoder_file, network=replace(NETWORK, width=0.5)), IBUG_68)

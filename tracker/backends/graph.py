@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.autoencoder import Autoencoder
+from models.autoencoder import Autoencoder, to_side
 from models.calibration import ConfidenceCalibration
 from models.checkpoint import FaceModel
 from models.face_network import FaceNetwork
@@ -89,7 +89,11 @@ class CropGraph(nn.Module):
     def _reconstruction(self, images: Tensor, z: Tensor) -> Tensor:
         """(B, S, S, 3) uint8, from normalised images and the network's own latent code."""
         own = self.autoencoder
-        image = self.network.decoder(z) if own is None else own.decoder(own.encoder(images.to(self.dtype)))
+        if own is None:
+            image = self.network.decoder(z)
+        else:
+            image = own.decoder(own.encoder(to_side(images, own.config.input_size).to(self.dtype)))
+            image = to_side(image, self.config.input_size)
         colours: Tensor = (image.float() + self.channel_mean).clamp(0, 1)
         return colours.mul(255).round().permute(0, 2, 3, 1).to(torch.uint8)
 

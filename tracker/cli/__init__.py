@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from models.errors import FewmarkError
-from tracker.allocator import limit_arenas
+from tracker.allocator import give_frames_back, limit_arenas
 from tracker.cli.bench import bench
 from tracker.cli.console import emit, fail
 from tracker.cli.evaluate import calibrate, evaluate, evaluate_video
@@ -86,6 +86,8 @@ def _fewmark(
     ] = False,
 ) -> None:
     """Opens the window where no command is named."""
+    if context.invoked_subcommand != "train":
+        give_frames_back()
     if context.invoked_subcommand is None:
         open_window()
 
