@@ -279,4 +279,6 @@ def start_as_identity(encoder: Encoder) -> None:
     halving = encoder.layer1[0]
     assert isinstance(halving, ResidualBlock)
     assert isinstance(halving.downsample, nn.Sequential)
-    nn.init.dirac_(halving.downsample[0].weight)
+    shortcut = halving.downsample[0]
+    assert isinstance(shortcut, nn.Conv2d)
+    nn.init.dirac_(shortcut.weight)
