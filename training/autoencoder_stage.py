@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from training.config import AutoencoderRecipe
 from training.crop_stream import ShuffledStream
 from training.faces import FaceStore, load_faces
 from training.image_metrics import rmse, ssim
+from training.pace import Pace, claim_checkpoint
 from training.precision import resolve_precision
 from training.principal_components import SIDE, PrincipalComponents, principal_components
 from training.processes import Processes, start_processes
@@ -63,9 +63,7 @@ def train_autoencoder(
     processes = processes or start_processes()
     target = processes.device
     precision = resolve_precision(recipe.precision, target)
-    checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
-        raise FewmarkError(f"{out}: holds an unfinished run; pass --resume to go on with it, or another --out")
+    checkpoint = claim_checkpoint(out, resume=resume)
     torch.manual_seed(recipe.seed)
     state = AdversarialState(build_autoencoder(recipe), recipe, processes, precision)
     if resume:
@@ -80,7 +78,7 @@ def train_autoencoder(
     order = ShuffledStream(len(store.images), recipe.seed, state.step * batch, total_steps * batch)
     drawn = iter(order)
     held_out = _held_out_crops(store, recipe)
-    saved_at = started = time.monotonic()
+    pace = Pace(checkpoint, recipe.checkpoint_minutes, processes, should_stop)
     means = RunningMeans()
     scores: dict[str, float] = {}
     with log.progress(recipe.name, total_steps, state.step) as progress:
@@ -97,25 +95,18 @@ def train_autoencoder(
             last = state.step == total_steps
 
             if state.step % LOG_EVERY == 0 or last:
-                images_per_s = means.count * batch / (time.monotonic() - started)
+                images_per_s = pace.per_second(means.count * batch)
                 losses = {name: processes.mean(value) for name, value in means.take().items()}
                 epoch = state.step * batch / len(store.images)
                 log.write(step=state.step, epoch=epoch, **losses, images_per_s=images_per_s, lr=rate)
                 progress(state.step, f"L1 {losses['reconstruction']:.1f}, {images_per_s:.0f} images/s")
-                started = time.monotonic()
             if (state.step % MEASURE_EVERY == 0 or last) and processes.is_main:
-                paused = time.monotonic()
-                scores = measure(state.averaged, held_out, target)
-                log.write(step=state.step, **scores)
-                log.say(f"step {state.step}: held-out RMSE {scores['rmse']:.2f}, SSIM {scores['ssim']:.3f}")
-                write_sample_grid(state.averaged, held_out[:12].to(target), out / "samples.png", recipe.seed)
-                started += time.monotonic() - paused  # images/s is the speed of training alone
-            stopping = processes.any(should_stop()) and not last
-            due = time.monotonic() - saved_at > 60 * recipe.checkpoint_minutes
-            if (stopping or last or due) and processes.is_main:
-                state.save(checkpoint)
-                saved_at = time.monotonic()
-            if stopping:
+                with pace.paused():
+                    scores = measure(state.averaged, held_out, target)
+                    log.write(step=state.step, **scores)
+                    log.say(f"step {state.step}: held-out RMSE {scores['rmse']:.2f}, SSIM {scores['ssim']:.3f}")
+                    write_sample_grid(state.averaged, held_out[:12].to(target), out / "samples.png", recipe.seed)
+            if pace.ends_here(state.save, last=last):
                 log.say(f"stopped at step {state.step} of {total_steps}; go on with --resume")
                 return None
 

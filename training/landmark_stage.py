@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -31,6 +30,7 @@ from training.datasets import FaceSample, get_dataset, split_validation
 from training.face_square import needs_face_square, with_face_square
 from training.landmark_objective import LandmarkObjective, Targets
 from training.metrics import failure_rate, nme_per_face, point_errors
+from training.pace import Pace, claim_checkpoint
 from training.precision import autocast, resolve_precision
 from training.processes import Processes, start_processes
 from training.run_log import RunLog, RunningMeans
@@ -85,30 +85,14 @@ def train_on_faces(
     processes = processes or start_processes()
     target = processes.device
     precision = resolve_precision(recipe.precision, target)
-    scheme = train[0].scheme
-    if recipe.augmentation.flip > 0 and not scheme.mirror_pairs:
-        raise FewmarkError(
-            f"recipe {recipe.name}: augmentation: flip = {recipe.augmentation.flip:g}, but nobody says which points of "
-            f"scheme {scheme.name} change places in a mirror; name them left_... and right_..., or set flip = 0"
-        )
-    checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
-        raise FewmarkError(f"{out}: holds an unfinished run; pass --resume to go on with it, or another --out")
+    checkpoint = claim_checkpoint(out, resume=resume)
     notes: list[str] = []
-    if needs_face_square(scheme):
-        with closing(open_detector(DetectionConfig(), report=notes.append)) as detector:
-            scheme = with_face_square(scheme, train, detector, notes.append)
-        train = [dataclasses.replace(face, scheme=scheme) for face in train]
-        validation = [dataclasses.replace(face, scheme=scheme) for face in validation]
-    if scheme.level_points is None:  # a crop can't be turned by what no point tells
-        recipe = dataclasses.replace(recipe, crop=dataclasses.replace(recipe.crop, level=False))
+    recipe, train, validation = _fitted_to_scheme(recipe, train, validation, notes.append)
+    scheme = train[0].scheme
     torch.manual_seed(recipe.seed)
+    along = recipe.loss.reconstruction_weight > 0
     state = TrainingState(
-        build_network(recipe, scheme),
-        recipe.optimiser,
-        processes,
-        precision,
-        reconstructs_along=recipe.loss.reconstruction_weight > 0,
+        build_network(recipe, scheme), recipe.optimiser, processes, precision, reconstructs_along=along
     )
     if resume:
         state.restore(checkpoint, recipe.phases)
@@ -119,10 +103,7 @@ def train_on_faces(
     size = recipe.network.input_size
     crops = load_crops(train, size, recipe.crop, recipe.augmentation)
     held_out = load_crops(validation, size, recipe.crop) if validation and processes.is_main else None
-    for line in notes:
-        log.say(line)
-    for line in (*crops.skipped, *(held_out.skipped if held_out else ())):
-        log.say(f"skipped {line}")
+    skipped = (*crops.skipped, *(held_out.skipped if held_out else ()))
     batch = min(recipe.optimiser.batch_size, len(crops))
     steps_per_epoch = len(crops) / batch
     ends = phase_ends(recipe.phases, steps_per_epoch)
@@ -140,46 +121,39 @@ def train_on_faces(
         device=target,
     )
     objective = LandmarkObjective(recipe)
-    saved_at = started = time.monotonic()
+    pace = Pace(checkpoint, recipe.checkpoint_minutes, processes, should_stop)
     means = RunningMeans()
     scores: dict[str, float] = {}
     with log.progress(recipe.name, total_steps, state.step) as progress:
+        for line in (*notes, *(f"skipped {line}" for line in skipped)):
+            log.say(line)
         for images, points, visible in stream:
             number = bisect_right(ends, state.step)
             phase, begun = recipe.phases[number], ends[number - 1] if number else 0
             state.enter(number, phase)
             images = images.contiguous(memory_format=torch.channels_last)
-            labelled = Targets(points, visible)
             unlabelled = None
             if teacher is not None and state.step >= recipe.unlabelled.from_step:
                 unlabelled = teacher.batch(state.step, state.averaged, target, processes.rank)
             with autocast(precision, target):
-                loss = objective(state.shared_network, images, labelled, unlabelled)
-            length = ends[number] - begun
-            factor = learning_rate_factor(state.step - begun, phase.warmup_steps, length, phase.schedule)
+                loss = objective(state.shared_network, images, Targets(points, visible), unlabelled)
+            factor = learning_rate_factor(state.step - begun, phase.warmup_steps, ends[number] - begun, phase.schedule)
             state.update(loss, factor)
             means.add({"loss": loss.detach()})
             last = state.step == total_steps
             epoch = state.step / steps_per_epoch
 
             if state.step % LOG_EVERY == 0 or last:
-                images_per_s = means.count * batch / (time.monotonic() - started)
+                images_per_s = pace.per_second(means.count * batch)
                 mean = processes.mean(means.take()["loss"])
                 log.write(step=state.step, epoch=epoch, loss=mean, images_per_s=images_per_s, lr=factor * phase.head)
                 progress(state.step, f"loss {mean:.3f}, {images_per_s:.0f} images/s")
-                started = time.monotonic()
             if held_out and (state.step % validate_every == 0 or last):
-                paused = time.monotonic()
-                scores = validate(state.averaged, held_out, batch, target)
-                started += time.monotonic() - paused  # images/s is the speed of training alone
+                with pace.paused():
+                    scores = validate(state.averaged, held_out, batch, target)
                 log.write(step=state.step, epoch=epoch, **scores)
                 log.say(f"epoch {epoch:.1f}: validation NME {scores['nme_percent']:.2f} %")
-            stopping = processes.any(should_stop()) and not last
-            due = time.monotonic() - saved_at > 60 * recipe.checkpoint_minutes
-            if (stopping or last or due) and processes.is_main:
-                state.save(checkpoint)
-                saved_at = time.monotonic()
-            if stopping:
+            if pace.ends_here(state.save, last=last):
                 log.say(f"stopped at step {state.step} of {total_steps}; go on with --resume")
                 return None
 
@@ -208,6 +182,33 @@ def train_on_faces(
     path = out / "model.safetensors"
     save_model(path, model, half=True)
     return path
+
+
+def _fitted_to_scheme(
+    recipe: LandmarkRecipe,
+    train: Sequence[FaceSample],
+    validation: Sequence[FaceSample],
+    report: Callable[[str], None],
+) -> tuple[LandmarkRecipe, Sequence[FaceSample], Sequence[FaceSample]]:
+    """What the landmarks allow and need: a square around the face where they don't tell it, level crops, mirroring.
+
+    Raises:
+        FewmarkError: faces are to be mirrored, and the scheme does not say how.
+    """
+    scheme = train[0].scheme
+    if recipe.augmentation.flip > 0 and not scheme.mirror_pairs:
+        raise FewmarkError(
+            f"recipe {recipe.name}: augmentation: flip = {recipe.augmentation.flip:g}, but nobody says which points of "
+            f"scheme {scheme.name} change places in a mirror; name them left_... and right_..., or set flip = 0"
+        )
+    if needs_face_square(scheme):
+        with closing(open_detector(DetectionConfig(), report=report)) as detector:
+            scheme = with_face_square(scheme, train, detector, report)
+        train = [dataclasses.replace(face, scheme=scheme) for face in train]
+        validation = [dataclasses.replace(face, scheme=scheme) for face in validation]
+    if scheme.level_points is None:  # a crop can't be turned by what no point tells
+        recipe = dataclasses.replace(recipe, crop=dataclasses.replace(recipe.crop, level=False))
+    return recipe, train, validation
 
 
 def phase_ends(phases: Sequence[PhaseConfig], steps_per_epoch: float) -> list[int]:

@@ -60,6 +60,21 @@ def test_a_run_leaves_model_recipe_metrics_and_checkpoint(twelve_faces: Path, tm
     assert not list((tmp_path / "run").glob("*.part"))
 
 
+def test_a_photo_that_cannot_be_read_is_named(
+    twelve_faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(twelve_faces, tmp_path / "300w")
+    photo = sorted((tmp_path / "300w/helen/trainset").glob("*.jpg"))[3]
+    photo.write_bytes(photo.read_bytes()[:100])
+    path = train_landmarks(RECIPE, tmp_path / "300w", tmp_path / "run", processes=CPU)
+    assert path is not None
+    assert load_model(path).provenance["training_faces"] == 10
+    said = "".join(capsys.readouterr().out.split())  # a narrow terminal breaks lines
+    assert "skipped" in said
+    assert photo.name in said
+
+
+
 def test_flipping_needs_to_know_which_points_change_places(twelve_faces: Path, tmp_path: Path) -> None:
     scheme = scheme_from_names("numbered", [str(i) for i in range(68)])
     train = [replace(sample, scheme=scheme) for sample in read_faces(RECIPE, twelve_faces, print)[0]]
