@@ -31,7 +31,11 @@ class FaceLabels:
     points: Tensor  # (N, K, 2) float32, pixels of the central crop
     confidence: Tensor  # (N, K) 0..1
     scheme: str
-    crop_size: int
+    crop_size: int  # px
+
+    def at(self, size: int) -> Tensor:
+        """The points (N, K, 2) in pixels of the same crops with another side."""
+        return (self.points + 0.5) * (size / self.crop_size) - 0.5
 
 
 def label_faces(
@@ -55,16 +59,13 @@ def label_faces(
     """
     model = open_model(model_name)
     size = model.network.config.input_size
-    store = load_faces(faces, size=size, held_out=0.0)
-    chosen = np.arange(len(store.images))
-    if limit is not None and limit < len(chosen):
-        chosen = np.linspace(0, len(store.images) - 1, limit).astype(int)
+    store = load_faces(faces, size=size, held_out=0.0, limit=limit)
     first = (store.images.shape[-1] - size) // 2
     runner = choose_backend(backend, model).backend
     points, confidence = [], []
-    parts = [chosen[i : i + _BATCH] for i in range(0, len(chosen), _BATCH)]
+    parts = store.images[..., first : first + size, first : first + size].split(_BATCH)
     for part in progress_bar(parts, description="labelling", console=Console(stderr=True)):
-        crops = store.images[part][..., first : first + size, first : first + size].permute(0, 2, 3, 1)
+        crops = part.permute(0, 2, 3, 1)
         found = predict_both_ways(runner, np.ascontiguousarray(crops.numpy()), scheme=model.scheme)
         points.append(torch.from_numpy(found.points))
         confidence.append(torch.from_numpy(found.confidence))
@@ -78,7 +79,7 @@ def label_faces(
         "model": model.name,
         "scheme": model.scheme.name,
         "crop_size": size,
-        "names": [store.names[i] for i in chosen[:done]],
+        "names": list(store.names[:done]),
     }
     write_safetensors(out, {"points": torch.cat(points), "confidence": torch.cat(confidence)}, header, half=False)
     return out

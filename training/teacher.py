@@ -20,7 +20,7 @@ from models.landmark_schemes import LandmarkScheme
 from training.augmentation import AugmentationConfig
 from training.batch_augmentation import change_appearance, random_crops
 from training.config import LandmarkRecipe
-from training.face_labels import FaceLabels, load_face_labels
+from training.face_labels import load_face_labels
 from training.faces import load_faces
 from training.seeding import generator_for
 
@@ -40,17 +40,21 @@ class Teacher:
         """Raises FewmarkError where faces or labels are missing or don't fit the recipe."""
         self.recipe = recipe
         self._mirror = torch.tensor(scheme.mirror_permutation)
-        store = load_faces(recipe.unlabelled.roots, size=recipe.network.input_size, held_out=0.0)
-        self._labels: FaceLabels | None = None
+        settings, size = recipe.unlabelled, recipe.network.input_size
+        self._labelled: tuple[Tensor, Tensor] | None = None  # points (N, K, 2) crop pixels, confidence (N, K)
+        if settings.labels is None:
+            self._images = load_faces(settings.roots, size=size, held_out=0.0).images
+            return
+        labels = load_face_labels(settings.labels)
+        if labels.scheme != scheme.name:
+            raise FewmarkError(f"{settings.labels}: labels by {labels.scheme}, the data are of {scheme.name}")
+        store = load_faces(settings.roots, size=size, held_out=0.0, names=frozenset(labels.names))
+        number = {name: i for i, name in enumerate(labels.names)}
+        if missing := number.keys() - set(store.names):
+            raise FewmarkError(f"{settings.labels}: labels {min(missing)}, which is not among the faces")
+        order = [number[name] for name in store.names]
         self._images = store.images
-        if recipe.unlabelled.labels is not None:
-            labels = load_face_labels(recipe.unlabelled.labels)
-            _check_fit(recipe, labels, scheme)
-            number = {name: i for i, name in enumerate(store.names)}
-            if missing := [name for name in labels.names if name not in number]:
-                raise FewmarkError(f"{recipe.unlabelled.labels}: labels {missing[0]}, which is not among the faces")
-            self._labels = labels
-            self._images = store.images[[number[name] for name in labels.names]]
+        self._labelled = labels.at(size)[order], labels.confidence[order]
 
     def __len__(self) -> int:
         return len(self._images)
@@ -67,8 +71,8 @@ class Teacher:
         generator = generator_for(recipe.seed, step, rank)
         chosen = torch.randint(len(self), (settings.batch_size,), generator=generator)
         stored = self._images[chosen]
-        if self._labels is not None:
-            points, confidence = self._labels.points[chosen], self._labels.confidence[chosen]
+        if self._labelled is not None:
+            points, confidence = (values[chosen] for values in self._labelled)
         else:
             plain = random_crops(stored, size, AugmentationConfig(), generator, rule=recipe.crop).images
             average.eval()
@@ -81,12 +85,3 @@ class Teacher:
         weights = torch.where(crops.mirrored.view(-1, 1), weights[:, self._mirror], weights)
         images = change_appearance(crops.images, recipe.augmentation, generator)
         return TaughtBatch(images.to(device), crops.points.to(device), weights.to(device))
-
-
-def _check_fit(recipe: LandmarkRecipe, labels: FaceLabels, scheme: LandmarkScheme) -> None:
-    if labels.scheme != scheme.name:
-        raise FewmarkError(f"{recipe.unlabelled.labels}: labels by {labels.scheme}, the data are of {scheme.name}")
-    if labels.crop_size != recipe.network.input_size:
-        raise FewmarkError(
-            f"{recipe.unlabelled.labels}: labels for {labels.crop_size} px, the recipe has {recipe.network.input_size}"
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,14 @@ class FaceStore:
         return tuple(name.partition("/")[0] for name in self.names)
 
 
-def load_faces(paths: Sequence[Path], *, size: int, held_out: float = 0.02) -> FaceStore:
+def load_faces(
+    paths: Sequence[Path],
+    *,
+    size: int,
+    held_out: float = 0.02,
+    names: Collection[str] | None = None,
+    limit: int | None = None,
+) -> FaceStore:
     """Reads prepared folders, or folders of images that are cropped already, into RAM.
 
     Args:
@@ -52,6 +59,8 @@ def load_faces(paths: Sequence[Path], *, size: int, held_out: float = 0.02) -> F
             which are resized to ``size`` and leave no room around the crop (C = S).
         size: S, the network's input, px.
         held_out: share of the faces that are kept apart, 0..1.
+        names: only these, where there are such.
+        limit: only so many, spread evenly.
 
     Raises:
         FewmarkError: a folder is missing, unfinished or was prepared for another size, an image can't be read or is
@@ -71,6 +80,10 @@ def load_faces(paths: Sequence[Path], *, size: int, held_out: float = 0.02) -> F
         (one, a), (other, b) = list(sides.items())[:2]
         raise FewmarkError(f"{a} stores {one} px a face, {b} {other}: prepare both with the same --size and --context")
     side = next(iter(sides))
+    if names is not None:
+        images = [image for image in images if image.name in names]
+    if limit is not None and limit < len(images):
+        images = [images[i] for i in np.linspace(0, len(images) - 1, limit).astype(int)]
     train = [image for image in images if not _is_held_out(image.name, held_out)]
     test = [image for image in images if _is_held_out(image.name, held_out)]
     if not train or (held_out and not test):
