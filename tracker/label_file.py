@@ -19,6 +19,7 @@ displayed, (0, 0) the centre of the top-left one; null: not labelled. ``split`` 
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +140,8 @@ def _face(entry: Any, folder: Path, count: int) -> LabelledFace:
 def _pair(point: Any) -> tuple[float, float]:
     if not isinstance(point, list) or len(point) != 2 or not all(type(value) in (int, float) for value in point):
         raise ValueError(f"landmark {point!r} is neither [x, y] nor null")
+    if not all(map(math.isfinite, point)):  # Python reads and writes NaN, which is no JSON
+        raise ValueError(f"landmark {point!r} is not finite; null says that it is not labelled")
     return float(point[0]), float(point[1])
 
 

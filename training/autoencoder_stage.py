@@ -31,6 +31,7 @@ from training.run_log import RunLog, RunningMeans
 from training.sample_grid import write_sample_grid
 from training.seeding import generator_for
 
+RESULT_FILE = "autoencoder.safetensors"
 LOG_EVERY = 20  # steps
 MEASURE_EVERY = 500  # steps
 
@@ -63,7 +64,7 @@ def train_autoencoder(
     processes = processes or start_processes()
     target = processes.device
     precision = resolve_precision(recipe.precision, target)
-    checkpoint = claim_checkpoint(out, resume=resume)
+    checkpoint = claim_checkpoint(out, RESULT_FILE, resume=resume)
     torch.manual_seed(recipe.seed)
     state = AdversarialState(build_autoencoder(recipe), recipe, processes, precision)
     if resume:
@@ -113,6 +114,7 @@ def train_autoencoder(
     processes.wait()
     if not processes.is_main:
         return None
+    scores = scores or measure(state.averaged, held_out, target)  # none where it was resumed at its very end
     provenance: dict[str, Any] = {
         "recipe": to_mapping(without_paths(recipe)),
         "training_faces": len(store.images),
@@ -122,7 +124,7 @@ def train_autoencoder(
         "torch": torch.__version__,
         "machine": platform.machine(),
     }
-    path = out / "autoencoder.safetensors"
+    path = out / RESULT_FILE
     save_autoencoder(path, TrainedAutoencoder(recipe.name, state.averaged, recipe.crop, provenance), half=True)
     return path
 

@@ -136,10 +136,9 @@ def few_shot_table(rows: Sequence[FewShotRow], title: str) -> Table:
     """Mean and standard deviation over the runs of each size."""
     table = Table("labelled faces", "runs", "NME %", "sd", "FR@10 %", title=title)
     for row in rows:
-        failed = statistics.fmean(row.failure_rate_percent)
-        table.add_row(
-            str(row.faces), str(len(row.nme_percent)), f"{row.mean:.2f}", f"{row.deviation:.2f}", f"{failed:.2f}"
-        )
+        runs, failed = len(row.nme_percent), statistics.fmean(row.failure_rate_percent)
+        deviation = f"{row.deviation:.2f}" if runs > 1 else "-"
+        table.add_row(str(row.faces), str(runs), f"{row.mean:.2f}", deviation, f"{failed:.2f}")
     return table
 
 

@@ -38,6 +38,7 @@ from training.starting_point import build_network, keeps_reconstructing, kept_au
 from training.teacher import Teacher
 from training.training_state import TrainingState, learning_rate_factor
 
+RESULT_FILE = "model.safetensors"
 LOG_EVERY = 20  # steps
 MIN_STEPS_TO_VALIDATION = 100  # with few labelled faces an epoch is over at once
 
@@ -85,7 +86,7 @@ def train_on_faces(
     processes = processes or start_processes()
     target = processes.device
     precision = resolve_precision(recipe.precision, target)
-    checkpoint = claim_checkpoint(out, resume=resume)
+    checkpoint = claim_checkpoint(out, RESULT_FILE, resume=resume)
     notes: list[str] = []
     recipe, train, validation = _fitted_to_scheme(recipe, train, validation, notes.append)
     scheme = train[0].scheme
@@ -160,6 +161,8 @@ def train_on_faces(
     processes.wait()
     if not processes.is_main:
         return None
+    if held_out and not scores:  # resumed at its very end
+        scores = validate(state.averaged, held_out, batch, target)
     provenance: dict[str, Any] = {
         "recipe": to_mapping(without_paths(recipe)),
         "training_faces": len(crops),
@@ -179,7 +182,7 @@ def train_on_faces(
         provenance=provenance,
         autoencoder=kept_autoencoder(recipe),
     )
-    path = out / "model.safetensors"
+    path = out / RESULT_FILE
     save_model(path, model, half=True)
     return path
 

@@ -51,13 +51,18 @@ class Pace:
         return stopping
 
 
-def claim_checkpoint(out: Path, *, resume: bool) -> Path:
+def claim_checkpoint(out: Path, result: str, *, resume: bool) -> Path:
     """Where a run saves.
+
+    Args:
+        result: name of the file that a whole run leaves there.
 
     Raises:
         FewmarkError: a run lies there, and it is not to be resumed.
     """
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists() and not resume:
+        if (out / result).exists():
+            raise FewmarkError(f"{out}: holds a finished run; pass another --out, or delete this folder to start again")
         raise FewmarkError(f"{out}: holds an unfinished run; pass --resume to go on with it, or another --out")
     return checkpoint

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 from torch import Tensor
 
 from tracker.dataclass_toml import dump_toml
@@ -38,7 +40,7 @@ class RunLog:
     def say(self, text: str) -> None:
         """One line for a person, above the progress bar."""
         if self._bar is not None:
-            self._bar.print(text)
+            self._bar.print(Text(text), soft_wrap=True)
 
     @contextmanager
     def progress(self, name: str, total: int, completed: int) -> Iterator[Callable[[int, str], None]]:
@@ -46,8 +48,13 @@ class RunLog:
         if not self.is_main:
             yield lambda _step, _text: None
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns) as bar:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(name, total=total, completed=completed)
             self._bar = bar
             try:

@@ -28,7 +28,7 @@ from tracker.assets import demo_clip
 from tracker.batch import SIDECAR_SUFFIX, Job, JobReport, OutputChoice, Selection, plan_jobs, run_job
 from tracker.batch.claim import claimed
 from tracker.config import TrackerConfig
-from tracker.overlays import OverlayContext, render
+from tracker.overlays import RECONSTRUCTIONS, OverlayContext, render
 from tracker.pipeline import FaceTracker, open_tracker
 from tracker.sinks import JsonLinesSink, OpenFaceCsvSink
 from tracker.sinks.mp4_writer import Mp4Writer
@@ -457,6 +457,17 @@ def test_a_read_only_folder_is_named(tmp_path: Path, tracker: FaceTracker, clip:
             run_job(job_for(clip), tracker, CSV, out)
     finally:
         out.chmod(0o700)
+
+
+@pytest.mark.parametrize("overlay", RECONSTRUCTIONS)
+def test_every_overlay_of_reconstructions_is_given_some(
+    tmp_path: Path, tracker: FaceTracker, clip: Path, overlay: str
+) -> None:
+    choice = OutputChoice(video=True, overlays=(overlay,))
+    run_job(job_for(clip), tracker, choice, tmp_path, selection=Selection(end_s=0.1))
+    rows = list(csv.DictReader((tmp_path / "clip.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(rows) > 1
+    assert all(float(row["recon_error"]) > 0 for row in rows)
 
 
 def test_a_model_that_cannot_reconstruct_is_refused_before_anything_is_written(

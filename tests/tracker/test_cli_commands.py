@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,11 @@ from typer.testing import CliRunner
 
 from tracker.backends import BACKENDS
 from tracker.cli import app, console
+from tracker.dataclass_toml import load_toml
+from tracker.overlays import OVERLAYS
+from training.config import AutoencoderRecipe, LandmarkRecipe
+from training.datasets import DATASETS
+from training.recipes import find_recipe
 
 COMMANDS = (
     *("track", "demo", "bench", "doctor", "models", "train", "evaluate", "evaluate-video", "calibrate"),
@@ -32,6 +38,43 @@ def test_every_command_has_help(command: list[str]) -> None:
     run = CliRunner().invoke(app, [*command, "--help"])
     assert run.exit_code == 0
     assert "Usage: " in run.stdout
+
+
+def test_the_help_of_track_names_every_overlay() -> None:
+    run = CliRunner().invoke(app, ["track", "--help"])
+    told = run.stdout.partition("--overlays")[2].partition("[default")[0]
+    assert set(OVERLAYS) <= set(re.findall(r"\w+", told))
+
+
+def test_help_names_every_recipe() -> None:
+    named: dict[str, set[str]] = {}
+    for command in ("autoencoder", "landmarks", "few-shot"):
+        run = CliRunner().invoke(app, ["train", command, "--help"])
+        arguments = re.sub(r"-\s+", "-", run.stdout.partition("Arguments:")[2].partition("Options:")[0])
+        named[command] = set(re.findall(r"[\w-]+", arguments.partition("one:")[2].partition(".")[0]))
+    for command, kind in {"autoencoder": AutoencoderRecipe, "landmarks": LandmarkRecipe}.items():
+        for name in named[command]:
+            assert load_toml(kind, find_recipe(Path(name))).name == name
+    shipped = {path.stem for path in find_recipe(Path("fast128")).parent.glob("*.toml")}
+    assert named["autoencoder"] | named["landmarks"] == shipped
+    assert named["few-shot"] == named["landmarks"]
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["calibrate"], ["train", "landmarks"], ["train", "few-shot"]])
+def test_help_names_every_data_set(command: list[str]) -> None:
+    run = CliRunner().invoke(app, [*command, "--help"])
+    told = run.stdout.partition("--dataset")[2].partition("  --")[0]
+    assert set(DATASETS) == set(re.findall(r"[\w-]+", told.partition(":")[2].partition(".")[0]))
+
+
+def test_labels_are_read_as_the_data_set_that_is_named(tmp_path: Path) -> None:
+    run = CliRunner().invoke(app, ["train", "landmarks", "teach128", "--dataset", "csv", "--data", str(tmp_path)])
+    assert run.exit_code == 2
+    assert "no .csv file here" in run.stderr
+    arguments = ["train", "few-shot", "few128", "--dataset", "nothing", "--data", str(tmp_path)]
+    run = CliRunner().invoke(app, arguments)
+    assert run.exit_code == 2
+    assert "dataset 'nothing' is unknown; choose one of 300w, " in run.stderr
 
 
 def test_help_needs_neither_torch_nor_opencv() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def test_a_bad_face_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
         {**good, "points": None},
         {**good, "points": [[1, 2], None, [3, "four"]]},
         {**good, "points": [[1, 2], None, [True, 1]]},
+        {**good, "points": [[1, 2], None, [3, math.nan]]},
     ]
     content = {"format": "fewmark-labels", "version": 1, "scheme": SCHEME.to_dict(), "faces": [*bad, good]}
     path.write_text(json.dumps(content))
@@ -85,7 +87,7 @@ def test_a_bad_face_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
     reasons = (
         "not an object", "'image' is missing", "should be texts", "neither train nor test",
         "3 landmarks expected, found 1", "3 landmarks expected, found None", "landmark [3, 'four']",
-        "landmark [True, 1]",
+        "landmark [True, 1]", "landmark [3, nan] is not finite; null says",
     )  # fmt: skip
     for number, (said, reason) in enumerate(zip(read.unreadable, reasons, strict=True), start=1):
         assert said.startswith(f"face {number}: ")

@@ -77,6 +77,11 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(sixteen_faces: Path, tmp_p
     a, b = (load_autoencoder(p).autoencoder.state_dict() for p in (whole, halves))
     for key, value in a.items():
         torch.testing.assert_close(b[key], value, rtol=0, atol=2e-3, msg=key)
+    with pytest.raises(FewmarkError, match="holds a finished run"):
+        train_autoencoder(RECIPE, [sixteen_faces], run, processes=CPU)
+    before = load_autoencoder(halves).provenance
+    assert train_autoencoder(RECIPE, [sixteen_faces], run, processes=CPU, resume=True) == halves
+    assert load_autoencoder(halves).provenance == before
 
 
 def test_training_reconstructs_better_than_no_training(sixteen_faces: Path, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_bad_faces_of_aflw2000_are_skipped_and_named(aflw2000: Path) -> None:
     reasons = ("not a readable .mat file", "no such image", "68 landmarks expected, found 67", "not of the form")
     for said, reason in zip(report.skipped, reasons, strict=True):
         assert reason in said
+    (aflw2000 / "nothing").mkdir()
     with pytest.raises(FewmarkError, match=r"no image\*\.mat"):
         AFLW2000.read(aflw2000 / "nothing", "test")
 

@@ -77,6 +77,38 @@ def test_names_of_ones_own_and_landmarks_left_out(folder: Path, delimiter: str) 
         np.testing.assert_allclose(sample.points, [[20, 30], [60, 30], [40, 50]], atol=1e-3)
 
 
+def test_names_that_end_in_numbers_are_names(folder: Path) -> None:
+    names = ["left_brow_1", "left_brow_2", "right_brow_1", "right_brow_2", "nose"]
+    header = ["image", *(f"{name}_{axis}" for name in names for axis in "xy")]
+    (folder / "mine.csv").write_text(table(header, ["a.jpg", *range(10, 60, 5)]))
+    (sample,) = CSV.read(folder).samples
+    assert sample.scheme.point_names == tuple(names)
+    assert sample.scheme.mirror_pairs == ((0, 2), (1, 3))
+    np.testing.assert_allclose(sample.points[0], [10, 15])
+
+
+def test_tables_with_their_columns_in_different_orders(folder: Path) -> None:
+    (folder / "a.csv").write_text(table(["image", "eye_x", "eye_y", "nose_x", "nose_y"], ["a.jpg", 20, 30, "", ""]))
+    (folder / "b.csv").write_text(table(["nose_x", "nose_y", "eye_x", "eye_y", "image"], [40, 50, 20, 30, "b.jpg"]))
+    first, second = CSV.read(folder).samples
+    assert first.scheme == second.scheme
+    assert first.visible.tolist() == [True, False]
+    assert second.visible.tolist() == [True, True]
+    np.testing.assert_allclose(second.points, [[20, 30], [40, 50]])
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [(("eye", "chin"), "chin is none of them"), (("eye",), "nose is missing"), (("eye", "nose", "ear"), "ear is none")],
+)
+def test_tables_of_different_landmarks(folder: Path, names: tuple[str, ...], problem: str) -> None:
+    (folder / "a.csv").write_text(table(["image", "eye_x", "eye_y", "nose_x", "nose_y"], ["a.jpg", 20, 30, 40, 50]))
+    header = ["image", *(f"{name}_{axis}" for name in names for axis in "xy")]
+    (folder / "b.csv").write_text(table(header, ["b.jpg", *range(10, 10 * len(header), 10)]))
+    with pytest.raises(FewmarkError, match=rf"b\.jpg: .*other landmarks than the 2 of a-2.*{problem}"):
+        CSV.read(folder)
+
+
 def test_split_subset_and_group_columns(folder: Path) -> None:
     header = ["image", "x0", "y0", "x1", "y1", "split", "subset", "group"]
     rows = [["a.jpg", 1, 2, 30, 40, "train", "indoors", "anna"], ["b.jpg", 1, 2, 30, 40, "test", "outdoors", "ben"]]
@@ -105,6 +137,7 @@ def test_bad_rows_are_skipped_and_named(folder: Path) -> None:
         ["broken.jpg", 1, 2, 30, 40, "train"],
         ["a.jpg", 1, 2],
         ["a.jpg", "", "", "", "", "train"],
+        ["a.jpg", 1, "", 30, 40, "train"],
         ["a.jpg", "inf", 2, 30, 40, "train"],
         ["a.jpg", 1, 2, 30, 40000, "train"],
         ["a.jpg", 5, 5, 5, 5, "train"],
@@ -116,7 +149,8 @@ def test_bad_rows_are_skipped_and_named(folder: Path) -> None:
     assert [s.image_path.name for s in report.samples] == ["b.jpg"]
     reasons = (
         "could not convert", "no such image", "not a readable image", "the row ends before column x1",
-        "no landmark is labelled", "not finite", "outside the image", "lie within", "neither train nor test",
+        "no landmark is labelled", "only one has a value of x0 and y0", "not finite",
+        "outside the image", "lie within", "neither train nor test",
     )  # fmt: skip
     for line, (said, reason) in enumerate(zip(report.skipped, reasons, strict=True), start=2):
         assert said.startswith(f"faces.csv, line {line}: ")
@@ -129,7 +163,7 @@ def test_bad_rows_are_skipped_and_named(folder: Path) -> None:
         (["x0", "y0"], "no column with the image's path"),
         (["image", "a", "b"], "no landmarks among its columns"),
         (["image", "x0", "x1", "y1"], "column y0 is missing"),
-        (["image", "old_0_x", "old_0_y", "new_0_x", "new_0_y"], "two columns for the x of one landmark"),
+        (["image", "x_0", "y_0", "x0", "y0"], "two columns for the x of one landmark"),
     ],
 )
 def test_a_header_that_says_too_little(folder: Path, header: list[str], problem: str) -> None:

@@ -68,6 +68,11 @@ def test_bad_faces_are_skipped_and_named(ten_faces: Path) -> None:
 def test_which_file_must_be_clear(ten_faces: Path) -> None:
     with pytest.raises(FewmarkError, match=r"no \*\.labels\.json file here"):
         LABELS.read(ten_faces / "film")
+    with pytest.raises(FewmarkError, match=r"nowhere\.labels\.json: no such file or folder"):
+        LABELS.read(ten_faces / "nowhere.labels.json")
+    (ten_faces / "cat.csv").write_text("image,eye_x,eye_y\n")
+    with pytest.raises(FewmarkError, match=r"cat\.csv: not a label file .* pass --dataset csv"):
+        LABELS.read(ten_faces / "cat.csv")
     write_label_file(ten_faces / "dog.labels.json", LabelFile(SCHEME))
     with pytest.raises(FewmarkError, match="2 label files here; pass the path of one"):
         LABELS.read(ten_faces)

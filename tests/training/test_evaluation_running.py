@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from models.calibration import ConfidenceCalibration
 from models.checkpoint import load_model, save_model
+from models.errors import FewmarkError
 from models.registry import DEFAULT_MODEL, MODELS, open_model
 from tracker.cli import app
 from tracker.pipeline import FaceTracker
@@ -115,6 +117,30 @@ def test_validation_is_what_the_models_own_recipe_held_out(few_faces: Path) -> N
     held_out = select_samples("300w", few_faces, "validation", 0.4).samples
     assert 0 < len(held_out) < FACES
     assert list(evaluation.faces.images) == [s.image_path.relative_to(few_faces).as_posix() for s in held_out]
+
+
+def write_csv(path: Path, samples: Sequence[FaceSample], names: Sequence[str]) -> None:
+    """A table of 300-W's faces under names of one's own, the columns in the order of the names."""
+    known = samples[0].scheme.point_names
+    rows = [["image", *(f"{name}_{axis}" for name in names for axis in "xy")]]
+    for sample in samples:
+        points = [sample.points[known.index(name)] if name in known else (9.0, 9.0) for name in names]
+        rows.append([str(sample.image_path), *(f"{value:.3f}" for point in points for value in point)])
+    path.write_text("\n".join(map(",".join, rows)) + "\n", encoding="utf-8")
+
+
+def test_landmarks_are_compared_by_their_names(few_faces: Path, tmp_path: Path) -> None:
+    samples = select_samples("300w", few_faces, "all").samples
+    names = list(reversed(samples[0].scheme.point_names))
+    write_csv(tmp_path / "turned.csv", samples, names)
+    expected = evaluate_model(None, few_faces, subset="all", crops="truth", backend="eager")
+    found = evaluate_model(None, tmp_path, dataset="csv", subset="all", crops="truth", backend="eager")
+    np.testing.assert_allclose(found.faces.points, expected.faces.points, atol=1e-3)
+    np.testing.assert_allclose(found.predicted, expected.predicted, atol=0.01)
+
+    write_csv(tmp_path / "turned.csv", samples, [*names[:-1], "forehead"])
+    with pytest.raises(FewmarkError, match=r"fast128 can't be measured on these labels: .*forehead is none of them"):
+        evaluate_model(None, tmp_path, dataset="csv", subset="all", backend="eager")
 
 
 def halved() -> ConfidenceCalibration:

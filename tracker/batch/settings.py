@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.errors import FewmarkError
 from tracker.batch.jobs import ANNOTATED
-from tracker.overlays import OVERLAYS
+from tracker.overlays import OVERLAYS, RECONSTRUCTIONS
 from tracker.pipeline import NO_RECONSTRUCTION, FaceTracker
 
 
@@ -65,7 +65,7 @@ class OutputChoice:
     @property
     def reconstructions(self) -> bool:
         """Whether the tracker has to return reconstructions."""
-        return self.video and "reconstruction" in self.overlays
+        return self.video and any(name in RECONSTRUCTIONS for name in self.overlays)
 
     def check(self, tracker: FaceTracker) -> None:
         """Raises FewmarkError for a choice that this tracker can't serve."""

@@ -9,6 +9,7 @@ import typer
 
 from models.errors import FewmarkError
 from tracker.cli.console import emit, err, graceful_stop, out, say, warn
+from tracker.cli.train import DATASET_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
     from tracker.sources import FrameSource
     from tracker.types import TrackingResult
 
-_Dataset = Annotated[str, typer.Option(metavar="NAME", help="The data set's layout: 300w, wflw, aflw ...")]
+_Dataset = Annotated[str, typer.Option(metavar="NAME", help=f"What the data are: {DATASET_NAMES}.")]
 _Subset = Annotated[
     str, typer.Option(metavar="NAME", help="validation (what training held out), train, test, all, or a published one.")
 ]
-_Backend = Annotated[str, typer.Option(metavar="NAME", help="What runs the network; auto takes the best that works.")]
+_Backend = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="What runs the network (fewmark doctor lists what can); auto takes the best that works."
+    ),
+]
 _ModelDir = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder with detector model files.")]
 _Normaliser = Annotated[
     str | None,
@@ -35,7 +41,7 @@ _Normaliser = Annotated[
 
 
 def evaluate(
-    data: Annotated[Path, typer.Argument(help="The data set's root folder.")],
+    data: Annotated[Path, typer.Argument(help="The data set's folder, or a file of labels.")],
     model: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME|FILE", help="A shipped model's name or a model file; repeat to compare several."),
@@ -182,7 +188,7 @@ def _track(
 
 def calibrate(
     model: Annotated[Path, typer.Argument(help="The model file, or the name of a shipped model.")],
-    data: Annotated[Path, typer.Option(metavar="FOLDER", help="The data set's root folder.")],
+    data: Annotated[Path, typer.Option(metavar="PATH", help="The data set's folder, or a file of labels.")],
     dataset: _Dataset = "300w",
     subset: Annotated[
         str, typer.Option(metavar="NAME", help="Faces that the model was not trained on, and is not judged by.")

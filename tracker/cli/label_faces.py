@@ -13,9 +13,17 @@ from tracker.cli.console import emit, graceful_stop
 def label_faces(
     faces: Annotated[list[Path], typer.Argument(metavar="FACES...", help="Folders that prepare-faces made.")],
     output: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The labels, a .safetensors file.")],
-    model: Annotated[str | None, typer.Option(help="A shipped model's name or a model file.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="A shipped model's name or a model file.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Label that many faces only, spread evenly.")] = None,
-    backend: Annotated[str, typer.Option(help="What runs the network.")] = "auto",
+    backend: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What runs the network (fewmark doctor lists what can); auto takes the best that works.",
+        ),
+    ] = "auto",
 ) -> None:
     """Have a model find the landmarks of prepared faces, for a recipe's [unlabelled] labels."""
     from models.registry import DEFAULT_MODEL

@@ -47,13 +47,18 @@ def track(
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="What --video shows, comma-separated: heatmap, contours, box, points, confidence, reconstruction. "
+            help="What --video shows, comma-separated: heatmap, contours, box, ids, points, confidence, "
+            "reconstruction (in insets), reconstruction_in_place, reconstruction_beside.  "
             f"[default: {_DEFAULT_OVERLAYS}]",
         ),
     ] = None,
     model: _Model = None,
     backend: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What runs the network; auto takes the best that works.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What runs the network (fewmark doctor lists what can); auto takes the best that works.",
+        ),
     ] = None,
     detector: Annotated[
         str | None, typer.Option(metavar="NAME", help="short_range or full_range.  [default: short_range]")

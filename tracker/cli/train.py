@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from models.errors import FewmarkError
 from tracker.cli.console import emit, graceful_stop, out, warn
 
+if TYPE_CHECKING:
+    from training.config import LandmarkRecipe
+
 DEVICE_HELP = "A torch device; default: a GPU if there is one."
 DEVICES_HELP = "Processes on this machine, one a GPU; more than one needs the extra cluster."
 NODES_HELP = "Machines; start the same command on each of them."
+DATASET_NAMES = "labels, csv, dlib-xml, 300w, 300w-lp, wflw, aflw, aflw-21, aflw2000-3d, cofw"
 PRECISION_HELP = "auto, fp32, bf16 or fp16, instead of the recipe's."
+
+_AutoencoderRecipe = Annotated[
+    Path,
+    typer.Argument(
+        help="A recipe (TOML), or the name of a shipped one: face128, 3fabrec-autoencoder128, 3fabrec-autoencoder256."
+    ),
+]
+_LandmarkRecipe = Annotated[
+    Path,
+    typer.Argument(
+        help="A recipe (TOML), or the name of a shipped one: teach128, fast128, skip128, fine256, few128, "
+        "scaf256, 3fabrec-landmarks256."
+    ),
+]
+_Data = Annotated[
+    Path | None, typer.Option(metavar="PATH", help="The data set's folder, or a file of labels; else as in the recipe.")
+]
+_Dataset = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help=f"What the data are, in place of what the recipe says: {DATASET_NAMES}."),
+]
 
 train_app = typer.Typer(no_args_is_help=True, help="Make models.", rich_markup_mode=None)
 
@@ -25,7 +50,7 @@ def _train() -> None:
 
 @train_app.command("autoencoder")
 def train_autoencoder(
-    recipe: Annotated[Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one.")],
+    recipe: _AutoencoderRecipe,
     faces: Annotated[list[Path] | None, typer.Option(help="A folder that prepare-faces made; repeat for more.")] = None,
     output: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with an unfinished run.")] = False,
@@ -57,9 +82,12 @@ def train_autoencoder(
 
 @train_app.command("few-shot")
 def train_few_shot(
-    recipe: Annotated[Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one.")],
-    data: Annotated[Path | None, typer.Option(help="The dataset's root folder; else the recipe names it.")] = None,
-    sizes: Annotated[str, typer.Option(help="Numbers of labelled faces, or all.")] = "1,10,50,158,315,630,all",
+    recipe: _LandmarkRecipe,
+    data: _Data = None,
+    dataset: _Dataset = None,
+    sizes: Annotated[
+        str, typer.Option(metavar="N,N...", help="Numbers of labelled faces, or all.")
+    ] = "1,10,50,158,315,630,all",
     runs: Annotated[int, typer.Option(min=1, help="Random draws of each number; all is run once.")] = 5,
     output: Annotated[Path | None, typer.Option("--out", "-o", help="Default runs/few-shot-<recipe>.")] = None,
     device: Annotated[str | None, typer.Option(help=DEVICE_HELP)] = None,
@@ -72,9 +100,7 @@ def train_few_shot(
     from training.recipes import find_recipe
 
     config = load_toml(LandmarkRecipe, find_recipe(recipe))
-    root = data or config.data.root
-    if root is None:
-        raise FewmarkError(f"{recipe}: names no data; pass --data FOLDER")
+    config, root = _with_data(config, data, dataset)
     folder = output or Path("runs") / f"few-shot-{config.name}"
     wanted = few_shot.parse_sizes(sizes)
     with graceful_stop() as stop:
@@ -96,8 +122,9 @@ def train_few_shot(
 
 @train_app.command("landmarks")
 def train_landmarks(
-    recipe: Annotated[Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one.")],
-    data: Annotated[Path | None, typer.Option(help="The dataset's root folder; else the recipe names it.")] = None,
+    recipe: _LandmarkRecipe,
+    data: _Data = None,
+    dataset: _Dataset = None,
     output: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with an unfinished run.")] = False,
     device: Annotated[str | None, typer.Option(help=DEVICE_HELP)] = None,
@@ -114,9 +141,7 @@ def train_landmarks(
     from training.recipes import find_recipe
 
     config = with_precision(load_toml(LandmarkRecipe, find_recipe(recipe)), precision)
-    root = data or config.data.root
-    if root is None:
-        raise FewmarkError(f"{recipe}: names no data; pass --data FOLDER")
+    config, root = _with_data(config, data, dataset)
     folder = output or Path("runs") / config.name
     with graceful_stop() as stop:
         processes = start_processes(device, devices, num_nodes)
@@ -124,6 +149,16 @@ def train_landmarks(
             config, root, folder, resume=resume, processes=processes, should_stop=stop, report=warn
         )
     _end(path, processes.is_main, stop.made)
+
+
+def _with_data(config: LandmarkRecipe, data: Path | None, dataset: str | None) -> tuple[LandmarkRecipe, Path]:
+    """The recipe with what was named in place of its own, and where the data lie."""
+    from dataclasses import replace
+
+    root = data or config.data.root
+    if root is None:
+        raise FewmarkError(f"recipe {config.name}: names no data; pass --data with the folder, or the file of labels")
+    return (replace(config, data=replace(config.data, dataset=dataset)) if dataset else config), root
 
 
 def _end(path: Path | None, is_main: bool, stopped: bool) -> None:

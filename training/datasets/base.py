@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,29 @@ def problem_of(sample: FaceSample, size: tuple[int, int]) -> str:
     if len(points) > 1 and np.ptp(points, axis=0).max() < MIN_EXTENT:
         return f"all landmarks lie within {MIN_EXTENT:g} px"
     return ""
+
+
+def in_order_of(scheme: LandmarkScheme, sample: FaceSample) -> FaceSample:
+    """The sample as one of ``scheme``, its landmarks in the order of that.
+
+    Raises:
+        FewmarkError: the sample's landmarks are others, by their names.
+    """
+    found, wanted = sample.scheme.point_names, scheme.point_names
+    if sorted(found) != sorted(wanted):
+        strange = next((name for name in found if name not in wanted), None)
+        what = f"{strange} is none of them" if strange else f"{set(wanted).difference(found).pop()} is missing"
+        raise FewmarkError(
+            f"{sample.image_path}: labelled with other landmarks than the {len(wanted)} of {scheme.name}: {what}"
+        )
+    order = [found.index(name) for name in wanted]
+    return dataclasses.replace(
+        sample,
+        points=sample.points[order],
+        visible=sample.visible[order],
+        occluded=None if sample.occluded is None else sample.occluded[order],
+        scheme=scheme,
+    )
 
 
 def labelled(points: FloatArray) -> NDArray[np.bool_]:

@@ -30,8 +30,7 @@ from training.datasets.dataset import Dataset
 from training.datasets.own_schemes import scheme_of
 
 IMAGE_COLUMNS = ("image", "image_path", "image_name", "file", "filename", "path")
-# In the order of preference: OpenFace's tables have gaze_0_x as well, which is no landmark.
-_X_COLUMNS = (re.compile(r"x_?(\d+)"), re.compile(r"(?:\w+_)?(\d+)_x"), re.compile(r"(\w+)_x"))
+_X_OPENFACE, _X_NUMBERED, _X_NAMED = re.compile(r"x_?(\d+)"), re.compile(r"(\w+_)?(\d+)_x"), re.compile(r"(\w+)_x")
 _NOT_VISIBLE = ("", "0", "0.0", "false", "no")
 
 
@@ -94,14 +93,12 @@ def _columns(path: Path, header: list[str]) -> _Columns:
     image = next((name for name in IMAGE_COLUMNS if name in header), None)
     if image is None:
         raise FewmarkError(f"{path}: no column with the image's path (one of {', '.join(IMAGE_COLUMNS)})")
-    matches: list[re.Match[str]] = []
-    for pattern in _X_COLUMNS:
-        matches = matches or [match for name in header if (match := pattern.fullmatch(name))]
-    x_columns = {match[1]: match[0] for match in matches}
+    found = _x_columns(header)
+    x_columns = dict(found)
     if not x_columns:
         raise FewmarkError(f"{path}: no landmarks among its columns (x_0, y_0 ... or nose_tip_x, nose_tip_y ...)")
-    if len(x_columns) < len(matches):
-        raise FewmarkError(f"{path}: two columns for the x of one landmark, among {matches[0][0]} ... {matches[-1][0]}")
+    if len(x_columns) < len(found):
+        raise FewmarkError(f"{path}: two columns for the x of one landmark, among {found[0][1]} ... {found[-1][1]}")
     names = sorted(x_columns, key=int) if all(map(str.isdecimal, x_columns)) else list(x_columns)
     points = [(x_columns[name], _y_column(x_columns[name])) for name in names]
     if missing := [y for _, y in points if y not in header]:
@@ -110,8 +107,20 @@ def _columns(path: Path, header: list[str]) -> _Columns:
     return _Columns(image, tuple(points), tuple(visible), scheme_of(path, names))
 
 
+def _x_columns(header: list[str]) -> list[tuple[str, str]]:
+    """(name of the landmark, name of the column with its x) of each landmark."""
+    if openface := [match for name in header if (match := _X_OPENFACE.fullmatch(name))]:
+        return [(match[1], match[0]) for match in openface]  # such tables have gaze_0_x as well, which is no landmark
+    named = [match for name in header if (match := _X_NAMED.fullmatch(name))]
+    numbered = [match for column in named if (match := _X_NUMBERED.fullmatch(column[0]))]
+    # Where several words precede the numbers, as in brow_1_x and lip_1_x, they belong to the names.
+    if len(numbered) == len(named) and len({match[1] for match in numbered}) == 1:
+        return [(match[2], match[0]) for match in numbered]
+    return [(match[1], match[0]) for match in named]
+
+
 def _y_column(x_column: str) -> str:
-    return f"y{x_column[1:]}" if re.fullmatch(_X_COLUMNS[0], x_column) else f"{x_column[:-1]}y"
+    return f"y{x_column[1:]}" if _X_OPENFACE.fullmatch(x_column) else f"{x_column[:-1]}y"
 
 
 def _visible_columns(name: str) -> tuple[str, ...]:
@@ -125,6 +134,8 @@ def _face(path: Path, row: dict[str, str], columns: _Columns) -> FaceSample:
         visible = [column is None or row[column].strip().lower() not in _NOT_VISIBLE for column in columns.visible]
     except KeyError as error:
         raise ValueError(f"the row ends before column {error.args[0]}") from error
+    if halves := [names for (x, y), names in zip(cells, columns.points, strict=True) if bool(x) != bool(y)]:
+        raise ValueError("only one has a value of {} and {}".format(*halves[0]))
     points = np.array([(float(x or "nan"), float(y or "nan")) for x, y in cells], dtype=np.float32)
     image = row[columns.image].strip()
     return FaceSample(

@@ -9,7 +9,7 @@ from typing import cast, get_args
 
 from models.errors import FewmarkError
 from models.landmark_schemes import LandmarkScheme
-from training.datasets.base import DatasetReport, FaceSample, Split
+from training.datasets.base import DatasetReport, FaceSample, Split, in_order_of
 from training.datasets.unlabelled_points import estimate_unlabelled
 
 SPLITS: tuple[str, ...] = get_args(Split)
@@ -35,17 +35,23 @@ class Dataset:
             split: "train", "test", "all", or one of ``subsets``.
 
         Raises:
-            FewmarkError: no such split, the folder holds something else, or there is not one good face in the split.
+            FewmarkError: no such split or path, the folder holds something else, its files have different landmarks, or
+                there is not one good face in the split.
         """
         if split not in SPLITS and split not in self.subsets:
             known = ", ".join((*SPLITS, *self.subsets))
             raise FewmarkError(f"dataset {self.name}: no split {split!r}; choose one of {known}")
+        if not root.exists():
+            raise FewmarkError(f"{root}: no such file or folder; check the path")
         report = self.reader(root, cast(Split, split) if split in SPLITS else "test")
         if split in self.subsets:
             report.samples = [sample for sample in report.samples if split in self.subsets_of(sample)]
         if not report.samples:
             why = f" ({len(report.skipped)} skipped; the first: {report.skipped[0]})" if report.skipped else ""
             raise FewmarkError(f"{root}: no {split} face of {self.name} here{why}")
+        # Files may have the same columns in orders of their own; the first one's holds.
+        scheme = report.samples[0].scheme
+        report.samples = [s if s.scheme == scheme else in_order_of(scheme, s) for s in report.samples]
         report.samples = estimate_unlabelled(report.samples)
         return report
 

@@ -9,6 +9,8 @@ from tracker.label_file import LABEL_SUFFIX, read_label_file
 from training.datasets.base import DatasetReport, FaceSample, Split, labelled, reading
 from training.datasets.dataset import Dataset
 
+_OTHER_KINDS = {".csv": "csv", ".xml": "dlib-xml"}
+
 
 def read_labels(root: Path, split: Split) -> DatasetReport:
     """The faces of a label file, or of the only one in a folder.
@@ -16,6 +18,10 @@ def read_labels(root: Path, split: Split) -> DatasetReport:
     Raises:
         FewmarkError: there is none or more than one, or it is unreadable.
     """
+    if root.is_file() and (other := _OTHER_KINDS.get(root.suffix.lower())):
+        raise FewmarkError(
+            f"{root}: not a label file (*{LABEL_SUFFIX}); pass --dataset {other}, or set it in the recipe"
+        )
     paths = [root] if root.is_file() else sorted(root.glob(f"*{LABEL_SUFFIX}"))
     if len(paths) != 1:
         found = f"{len(paths)} label files" if paths else f"no *{LABEL_SUFFIX} file"

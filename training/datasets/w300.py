@@ -64,7 +64,8 @@ def read_w300(root: Path, subsets: tuple[str, ...] = TRAIN_SUBSETS) -> DatasetRe
     present = [s for s in subsets if (root / s).is_dir()]
     if not present:
         raise FewmarkError(
-            f"{root}: no 300-W subset here (looked for {', '.join(subsets)}); pass the folder above them"
+            f"{root}: no 300-W subset here (looked for {', '.join(subsets)}); pass the folder above them, or say with "
+            "--dataset what else it is"
         )
     for subset in present:
         for pts in reading(sorted((root / subset).glob("*.pts")), subset):

@@ -28,6 +28,7 @@ from tracker.pipeline import FaceTracker, open_detector
 from tracker.types import FloatArray, Frame, ImageArray
 from training.config import DataConfig
 from training.datasets import Dataset, FaceSample, get_dataset, select_samples
+from training.datasets.base import in_order_of
 from training.evaluation.background import background_confidences
 from training.evaluation.result import EvaluatedFaces, Evaluation
 from training.normalisers import default_normaliser
@@ -67,10 +68,7 @@ def evaluate_model(
         raise FewmarkError("--flip needs --crops truth: through the pipeline photos are looked at both ways anyway")
     face_model = model if isinstance(model, FaceModel) else open_model(model or DEFAULT_MODEL)
     found = select_samples(dataset, data, subset, _held_out_share(face_model))
-    num_points = face_model.scheme.num_points
-    samples = [s for s in found.samples if s.scheme.num_points == num_points]
-    if not samples:
-        raise FewmarkError(f"{data}: no {subset} face labelled with the model's {num_points} landmarks")
+    samples = _labelled_as(face_model, found.samples)
 
     runner = choose_backend(backend, face_model)
     config = TrackerConfig()
@@ -81,7 +79,7 @@ def evaluate_model(
             locate: Locate = partial(_on_true_crop, face_model, runner.backend, flip)
         else:
             locate = partial(_through_the_pipeline, tracker)
-        located, failed = _locate_all(samples, locate, num_points)
+        located, failed = _locate_all(samples, locate, face_model.scheme.num_points)
         background = _on_background(face_model, runner.backend, detector, found.samples, squares) if squares else None
     kept = [i for i in range(len(samples)) if i not in failed]
     points, confidence = located[0][kept], located[1][kept]
@@ -103,6 +101,20 @@ def evaluate_model(
         skipped=(*found.skipped, *failed.values()),
         background=background,
     )
+
+
+def _labelled_as(model: FaceModel, samples: Sequence[FaceSample]) -> Sequence[FaceSample]:
+    """The samples with their landmarks in the order of the model's.
+
+    Raises:
+        FewmarkError: they are others.
+    """
+    if samples[0].scheme.point_names == model.scheme.point_names:
+        return samples
+    try:
+        return [in_order_of(model.scheme, sample) for sample in samples]
+    except FewmarkError as error:
+        raise FewmarkError(f"model {model.name} can't be measured on these labels: {error}") from error
 
 
 def _locate_all(
