@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from types import FrameType, TracebackType
@@ -73,13 +75,18 @@ def run_window(workspace: str = "", inputs: Sequence[str] = ()) -> int:
         for number, handler in previous.items():
             signal.signal(number, handler)
     code = _ENDED_BY_SIGNAL + received if received else code
-    if not window.has_ended:
+    if not window.has_ended or any(thread.daemon for thread in threading.enumerate()):
         end_process(code)
     return code
 
 
 def end_process(code: int) -> NoReturn:
-    """Ends the process past a thread that is still inside a library: Python's own end would abort in its C++ code."""
+    """Ends the process past a thread that is still inside a library: Python's own end would abort in its C++ code.
+
+    Processes that it started, such as those that build engines, end with it.
+    """
+    for child in multiprocessing.active_children():
+        child.terminate()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -28,7 +28,7 @@ class CanvasView:
     """
 
     image_size: tuple[int, int] = (1, 1)  # width, height, px
-    widget_size: tuple[int, int] = (1, 1)  # width, height, device-independent px
+    widget_size: tuple[float, float] = (1, 1)  # width, height, device-independent px
     zoom: float = 1.0  # 1 shows the whole image
     centre: Position = (0.5, 0.5)  # of what is seen, as shares of the image: stays where the sizes change
 

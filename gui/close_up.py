@@ -20,7 +20,8 @@ class CloseUp:
     def toggle(self, face_id: int, faces: Sequence[TrackedFace]) -> None:
         """Looks closer at a face of the picture; at the whole picture if it is looked at already, or is not there."""
         face = next((face for face in faces if face.face_id == face_id), None)
-        if face_id == self._face_id or face is None:
+        is_looked_at = face_id == self._face_id and self._canvas.zoom > 1  # the canvas has its own way back
+        if is_looked_at or face is None:
             self._face_id = None
             self._canvas.reset_zoom()
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ from PyQt6.QtGui import (
     QPixmap,
     QPolygonF,
 )
-from PyQt6.QtWidgets import QSizePolicy, QWidget
+from PyQt6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from gui import theme
 from gui.plot_lines import GAP_S, line_segments
@@ -30,6 +31,7 @@ Series = Mapping[int, tuple[NDArray[np.floating], NDArray[np.floating]]]  # face
 
 _LEAST_TICK_PX = 90.0  # between labels of the time axis
 _ROLLING_CAPACITY = 4096  # samples of a face that are kept at most
+_MARK_PX = 4.0  # half the width of a mark
 _SCALE_WIDTH = 5.0  # px of the colour scale at the left edge
 
 
@@ -37,7 +39,8 @@ class ConfidencePlot(QWidget):
     """One line a face, in the face's own colour; the strip at the left is the scale of the confidence colours.
 
     The rolling form (``window_s`` is given) shows the last seconds of what ``append`` brings. The timeline shows what
-    ``set_series`` is given, with a cursor; a click, a drag or an arrow key asks for another time.
+    ``set_series`` is given, with a cursor; a click, a drag or an arrow key asks for another time, a click on a mark for
+    its very moment.
     """
 
     seek_requested = pyqtSignal(float)  # s, within the timeline
@@ -53,6 +56,7 @@ class ConfidencePlot(QWidget):
         self._range_s = (0.0, window_s or 0.0)
         self._cursor_s: float | None = None
         self._hover_s: float | None = None
+        self._pressed_x = -math.inf  # where a click began, which may become a drag
         self._marks: tuple[float, ...] = ()
         self._hint = ""
         self._curves: QPixmap | None = None  # None: to be painted again
@@ -225,7 +229,7 @@ class ConfidencePlot(QWidget):
         painter.setBrush(theme.current().colour("warning"))
         for time_s in self._marks:
             x, y = self._x(time_s), rect.bottom()
-            painter.drawPolygon(QPolygonF([QPointF(x - 4, y), QPointF(x + 4, y), QPointF(x, y - 7)]))
+            painter.drawPolygon(QPolygonF([QPointF(x - _MARK_PX, y), QPointF(x + _MARK_PX, y), QPointF(x, y - 7)]))
         painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _paint_cursor(self, painter: QPainter, rect: QRectF) -> None:
@@ -253,14 +257,19 @@ class ConfidencePlot(QWidget):
     # Asking for another time.
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        self._seek_to(event)
+        if event is not None and self._window_s is None and event.button() == Qt.MouseButton.LeftButton:
+            self._pressed_x = event.position().x()
+            self.seek_requested.emit(self._moment_at(self._pressed_x))
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         if event is None or self._window_s is not None:
             return
-        self._hover_s = self._time_at(event.position().x())
+        x = event.position().x()
+        self._hover_s = self._time_at(x)
         self.update()
-        self._seek_to(event)
+        if event.buttons() & Qt.MouseButton.LeftButton and abs(x - self._pressed_x) >= QApplication.startDragDistance():
+            self._pressed_x = -math.inf  # from now on it is a drag, wherever it goes
+            self.seek_requested.emit(self._hover_s)
 
     def leaveEvent(self, event: QEvent | None) -> None:
         self._hover_s = None
@@ -278,9 +287,10 @@ class ConfidencePlot(QWidget):
         else:
             super().keyPressEvent(event)
 
-    def _seek_to(self, event: QMouseEvent | None) -> None:
-        if event and self._window_s is None and event.buttons() & Qt.MouseButton.LeftButton:
-            self.seek_requested.emit(self._time_at(event.position().x()))
+    def _moment_at(self, x: float) -> float:
+        """The time there, that of a mark where one is painted: a pixel may be hundreds of frames."""
+        nearest = min(self._marks, key=lambda time_s: abs(self._x(time_s) - x), default=None)
+        return nearest if nearest is not None and abs(self._x(nearest) - x) <= _MARK_PX else self._time_at(x)
 
 
 def _line_colour(face_id: int) -> QColor:

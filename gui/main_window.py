@@ -6,6 +6,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from time import monotonic
 
 from PyQt6.QtCore import QByteArray, Qt
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence
@@ -29,6 +30,7 @@ from gui.workspace import Shortcut, Status, Workspace
 from models.errors import FewmarkError
 
 _SIZE = (1280, 800)  # px, of the first start
+_END_S = 2.0  # what the threads of all workspaces together have to end
 _SMALLEST = (800, 480)  # px; a full-HD screen at 200 % has 960 x 540
 
 WorkspaceMaker = Callable[[Services], Workspace]
@@ -103,18 +105,23 @@ class MainWindow(QMainWindow):
         """Ends every workspace's threads; one that fails to does not keep the others from it."""
         place = b64encode(self.saveGeometry().data()).decode()
         self._settings.update("window", geometry=place)
+        for window in (*self._dialogs.values(), self):
+            window.hide()  # whatever has to be waited for
+        deadline = monotonic() + _END_S
         faults = []
-        for workspace in self.workspaces.values():
-            try:
-                self.has_ended = workspace.shutdown() and self.has_ended
-            except Exception as error:  # told below, once all have been asked
-                faults.append(error)
-        for dialog in self._dialogs.values():
-            dialog.close()
+        for end in (lambda workspace: workspace.request_end(), partial(self._join, deadline)):
+            for workspace in self.workspaces.values():
+                try:
+                    end(workspace)
+                except Exception as error:  # told below, once all have been asked
+                    faults.append(error)
         self._settings.save()
         super().closeEvent(event)
         if faults:
             raise ExceptionGroup("while the window was being closed", faults)
+
+    def _join(self, deadline: float, workspace: Workspace) -> None:
+        self.has_ended = workspace.join(max(deadline - monotonic(), 0.0)) and self.has_ended
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Keys that no control wanted: those of the workspace in front, then the window's own."""

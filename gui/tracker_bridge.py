@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from threading import Lock
+from time import monotonic
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
@@ -91,11 +92,16 @@ class LiveBridge(QObject):
             self._ended_watchers.append(self._watcher)
             self._watcher = None
 
-    def close(self, timeout_s: float = 2.0) -> bool:
-        """Ends every thread and completes the recording; False if a thread has not ended in time."""
+    def request_end(self) -> None:
+        """Begins to end every thread and to complete the recording; returns at once."""
         self.ignore_cameras()
-        ended = [self.session.close(timeout_s)]
-        ended += [watcher.join(timeout_s) for watcher in self._ended_watchers]
+        self.session.request_end()
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits for that; False if a thread has not ended in time. For a recording it waits longer."""
+        deadline = monotonic() + timeout_s
+        ended = [self.session.join(timeout_s)]
+        ended += [watcher.join(max(deadline - monotonic(), 0.0)) for watcher in self._ended_watchers]
         return all(ended)
 
     def _take_cameras(self) -> None:

@@ -39,6 +39,7 @@ _KEY_FOCUS = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
 class VideoCanvas(QWidget):
     """Shows images of any size, each whole in the middle until the user zooms.
 
+    An image may hold the same scene several times, side by side: these panes are zoomed and panned together.
     The wheel, a pinch and the keys + and - zoom; a drag and the arrow keys pan; a double click or 0 shows all again.
     """
 
@@ -51,8 +52,9 @@ class VideoCanvas(QWidget):
         super().__init__(parent)
         self._image: ImageArray | None = None
         self._is_new = False
-        self._view = CanvasView()
-        self._scaled: tuple[QImage, QPointF, ImageArray] | None = None  # what is painted, where, and its memory
+        self._panes = 1
+        self._view = CanvasView()  # of one pane
+        self._scaled: list[tuple[QImage, QPointF, ImageArray]] = []  # what is painted, where, and its memory
         self._pressed: QPointF | None = None
         self._dragged_from: QPointF | None = None
         self._focus_by_key = False
@@ -80,14 +82,20 @@ class VideoCanvas(QWidget):
         """What is shown."""
         return self._image
 
-    def show_image(self, image: ImageArray) -> None:
-        """Shows (H, W, 3) uint8 RGB. The array is kept, not copied: nobody may write to it any more."""
+    def show_image(self, image: ImageArray, *, panes: int = 1) -> None:
+        """Shows (H, W, 3) uint8 RGB. The array is kept, not copied: nobody may write to it any more.
+
+        Args:
+            panes: how many pictures of W / panes columns stand side by side in it.
+        """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             raise ValueError(f"an image is (H, W, 3) uint8, not {image.shape} {image.dtype}")
-        size = image.shape[1], image.shape[0]
-        if size != self._view.image_size:
-            self._view.image_size = size
-            self._view.keep_inside()
+        if image.shape[1] % panes:
+            raise ValueError(f"{image.shape[1]} columns are not {panes} panes")
+        size = image.shape[1] // panes, image.shape[0]
+        if (size, panes) != (self._view.image_size, self._panes):
+            self._view.image_size, self._panes = size, panes
+            self._fit_view()
         self._image, self._is_new = image, True
         self._redraw()
 
@@ -111,7 +119,7 @@ class VideoCanvas(QWidget):
         self._redraw()
 
     def show_part(self, left: float, top: float, right: float, bottom: float) -> None:
-        """Zooms in on a rectangle of the image, in its pixels."""
+        """Zooms in on a rectangle of the image, in pixels of its first pane."""
         if self._image is not None:
             self._view.show_part(left, top, right, bottom)
             self._redraw()
@@ -119,24 +127,21 @@ class VideoCanvas(QWidget):
     def zoom_by(self, factor: float, at: QPointF | None = None) -> None:
         """Zooms in (above 1) or out; what lies under ``at`` (widget pixels; default: the middle) stays there."""
         if self._image is not None:
-            at = at or QRectF(self.rect()).center()
-            self._view.zoom_by(factor, at.x(), at.y())
+            at = at or QPointF(self._pane_width / 2, self.height() / 2)
+            self._view.zoom_by(factor, at.x() - self._pane_at(at) * self._pane_width, at.y())
             self._redraw()
 
     # Painting.
 
     def _redraw(self) -> None:
-        self._scaled = None
+        self._scaled = []
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), theme.current().colour("canvas"))
         if self._image is not None:
-            if self._scaled is None:
-                self._scaled = self._scale_visible(self._image)
-            picture, corner, _ = self._scaled
-            painter.drawImage(corner, picture)
+            self._paint_panes(painter, self._image)
             if self.zoom > 1:
                 self._paint_zoom(painter)
         if self._focus_by_key and self.hasFocus():  # a ring after every click would be noise
@@ -147,11 +152,22 @@ class VideoCanvas(QWidget):
             self._is_new = False
             self.painted.emit()
 
-    def _scale_visible(self, image: ImageArray) -> tuple[QImage, QPointF, ImageArray]:
+    def _paint_panes(self, painter: QPainter, image: ImageArray) -> None:
+        self._scaled = self._scaled or [self._scale_visible(pane) for pane in np.hsplit(image, self._panes)]
+        width, ratio = self._pane_width, self.devicePixelRatioF()
+        for i, (picture, corner, _) in enumerate(self._scaled):
+            painter.setClipRect(QRectF(i * width, 0, width, self.height()))
+            painter.drawImage(corner + QPointF(round(i * width * ratio) / ratio, 0), picture)
+        painter.setClipping(False)
+        painter.setPen(QPen(theme.current().colour("canvas"), 2))
+        for i in range(1, self._panes):
+            painter.drawLine(QPointF(i * width, 0), QPointF(i * width, self.height()))
+
+    def _scale_visible(self, pane: ImageArray) -> tuple[QImage, QPointF, ImageArray]:
         """The visible part in the screen's own pixels, so that Qt has nothing left to scale: OpenCV is faster."""
         ratio = self.devicePixelRatioF()
         left, top, right, bottom = self._view.visible_part()
-        part = image[top:bottom, left:right]
+        part = pane[top:bottom, left:right]
         scale = self._view.scale * ratio
         size = max(round((right - left) * scale), 1), max(round((bottom - top) * scale), 1)
         how = cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR if scale < _SEE_PIXELS else cv2.INTER_NEAREST
@@ -260,13 +276,27 @@ class VideoCanvas(QWidget):
             super().keyPressEvent(event)  # lets the window have it
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        self._scaled = None
-        self._view.widget_size = max(self.width(), 1), max(self.height(), 1)
-        self._view.keep_inside()
+        self._scaled = []
+        self._fit_view()
         self._notice.place()
 
+    @property
+    def _pane_width(self) -> float:
+        return max(self.width(), 1) / self._panes
+
+    def _pane_at(self, at: QPointF) -> int:
+        return min(max(int(at.x() / self._pane_width), 0), self._panes - 1)
+
+    def _fit_view(self) -> None:
+        self._view.widget_size = self._pane_width, max(self.height(), 1)
+        self._view.keep_inside()
+
     def _pixel_at(self, at: QPointF) -> tuple[float, float] | None:
-        return None if self._image is None else self._view.pixel_at(at.x(), at.y())
+        if self._image is None:
+            return None
+        pane = self._pane_at(at)
+        pixel = self._view.pixel_at(at.x() - pane * self._pane_width, at.y())
+        return None if pixel is None else (pixel[0] + pane * self._view.image_size[0], pixel[1])
 
     def _pan(self, dx: float, dy: float) -> None:
         self._view.pan(dx, dy)

@@ -54,11 +54,14 @@ class Workspace(QWidget):
     def deactivate(self) -> None:
         """Another workspace is shown now: stop what only a visible page needs."""
 
-    def shutdown(self) -> bool:
-        """The window closes: ends every thread within 2 s and completes what is being written.
+    def request_end(self) -> None:
+        """The window closes: begins to end every thread and to complete what is being written. Returns at once."""
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits for that, after ``request_end``.
 
         Returns:
-            False if a thread has not ended: one that compiles a model or waits for a driver can't be stopped.
+            False if a thread has not ended in time: one that loads a model or waits for a driver can't be stopped.
         """
         return True
 

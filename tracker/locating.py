@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from models.checkpoint import FaceModel
-from tracker.backends import Prediction
-from tracker.backends.base import Backend
+from tracker.backends.base import LANDMARKS_ONLY, Backend, Prediction, PredictionRequest
 from tracker.config import TrackingConfig
 from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, transform_points
 from tracker.mirroring import predict_both_ways
@@ -20,12 +18,10 @@ from tracker.types import FaceBox, FloatArray, ImageArray, Matrix
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocateRequest:
-    """A frame's image, and what is wanted of its faces beside their landmarks."""
+    """A frame's image, and what is wanted of its faces."""
 
     image: ImageArray  # (H, W, 3)
-    heatmaps: bool = False
-    heatmap_of: int | None = None
-    reconstructions: bool = False
+    prediction: PredictionRequest = LANDMARKS_ONLY
     both_ways: bool = False  # each face and its mirror image, averaged
 
 
@@ -101,15 +97,9 @@ class FaceLocator:
         return [face for face, score in zip(found, scores, strict=True) if is_new_face(face, score, config)]
 
     def _predict(self, request: LocateRequest, crops: ImageArray) -> Prediction:
-        predict: Callable[..., Prediction] = self._backend.predict
         if request.both_ways:
-            predict = partial(predict_both_ways, self._backend, scheme=self._model.scheme)
-        return predict(
-            crops,
-            heatmaps=request.heatmaps,
-            heatmap_of=request.heatmap_of,
-            reconstructions=request.reconstructions,
-        )
+            return predict_both_ways(self._backend, crops, self._model.scheme, request.prediction)
+        return self._backend.predict(crops, request.prediction)
 
     def _located(
         self, prediction: Prediction, i: int, crop: ImageArray, matrix: Matrix, face_id: int | None

@@ -7,18 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from models.landmark_schemes import LandmarkScheme
-from tracker.backends import Backend, Prediction
+from tracker.backends.base import LANDMARKS_ONLY, Backend, Prediction, PredictionRequest
 from tracker.types import ImageArray
 
 
 def predict_both_ways(
-    backend: Backend,
-    crops: ImageArray,
-    scheme: LandmarkScheme,
-    *,
-    heatmaps: bool = False,
-    heatmap_of: int | None = None,
-    reconstructions: bool = False,
+    backend: Backend, crops: ImageArray, scheme: LandmarkScheme, request: PredictionRequest = LANDMARKS_ONLY
 ) -> Prediction:
     """As ``Backend.predict``, with points and confidences averaged over the crops and their mirror images.
 
@@ -26,7 +20,7 @@ def predict_both_ways(
         crops: (B, S, S, 3) uint8 RGB.
         scheme: tells which landmark is which in a mirror.
     """
-    prediction = backend.predict(crops, heatmaps=heatmaps, heatmap_of=heatmap_of, reconstructions=reconstructions)
+    prediction = backend.predict(crops, request)
     mirrored = backend.predict(np.ascontiguousarray(crops[:, :, ::-1]))
     order = list(scheme.mirror_permutation)
     points = mirrored.points[:, order]

@@ -16,7 +16,7 @@ from models.checkpoint import FaceModel
 from models.errors import FewmarkError
 from models.registry import open_model
 from tracker.association import FaceAssociator, unmatched_detections
-from tracker.backends import Choice, PassedOver, choose_backend
+from tracker.backends import Choice, PassedOver, PredictionRequest, choose_backend
 from tracker.config import DetectionConfig, TrackerConfig
 from tracker.crop import bounding_box
 from tracker.detectors import DETECTORS, FaceDetector
@@ -108,7 +108,8 @@ class FaceTracker:
         Raises:
             FewmarkError: reconstructions are asked of a model that was not trained to make any.
         """
-        return self._process(LocateRequest(frame.image, heatmaps, heatmap_of, reconstructions), frame, recorded)
+        wanted = PredictionRequest(heatmaps, heatmap_of, reconstructions)
+        return self._process(LocateRequest(frame.image, wanted), frame, recorded)
 
     def process_still(self, frame: Frame, *, heatmaps: bool = False, reconstructions: bool = False) -> TrackingResult:
         """The same for a frame that stands for itself, as a photo does: nothing is followed, and ids count from 0.
@@ -117,13 +118,13 @@ class FaceTracker:
         each face and at its mirror image.
         """
         self.reset(restart_ids=True)
-        request = LocateRequest(frame.image, heatmaps, reconstructions=reconstructions, both_ways=True)
-        return self._process(request, frame, still=True)
+        wanted = PredictionRequest(heatmaps, reconstructions=reconstructions)
+        return self._process(LocateRequest(frame.image, wanted, both_ways=True), frame, still=True)
 
     def _process(
         self, request: LocateRequest, frame: Frame, recorded: bool = False, still: bool = False
     ) -> TrackingResult:
-        if request.reconstructions and not self.model.reconstructs:
+        if request.prediction.reconstructions and not self.model.reconstructs:
             raise FewmarkError(NO_RECONSTRUCTION.format(self.model.name))
         timer, config = StageTimer(), self.config.tracking
         with timer.stage("scene"):

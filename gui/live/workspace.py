@@ -58,13 +58,12 @@ class LiveWorkspace(Workspace):
         self._close_up = CloseUp(self.canvas)
         self._loading = ""  # what a tracker that is being made waits for
         self._plot_seconds = services.settings.current.live.plot_seconds
-        self._tell_no_model()
         self._timer = QTimer(self)
         self._timer.setInterval(_STATUS_MS)
         self.source_panel = SourcePanel()
         self.source = SourceController(services, self.bridge, self.source_panel, self)
         self._teller = EventTeller(
-            self.canvas, services, start=self.source.start, retry=self.bridge.session.retry_tracker
+            self.canvas, services, start=self.source.start, retry=self.bridge.session.load_tracker
         )
         self._add_sections()
         self._lay_out()
@@ -79,8 +78,11 @@ class LiveWorkspace(Workspace):
         if self._services.settings.current.live.start_at_once and self.picture is None:
             self.source.wants_to_run = True
         self.source.resume()
+        if not self.source.is_running:
+            self.bridge.session.load_tracker()  # it is there by the time the video starts
         if not self.source.wants_to_run:
             self._teller.offer_start()
+        self._tell_why_no_faces()
         self._tell_status()
 
     def deactivate(self) -> None:
@@ -89,9 +91,12 @@ class LiveWorkspace(Workspace):
             self.source.pause()
             self._timer.stop()
 
-    def shutdown(self) -> bool:
+    def request_end(self) -> None:
         self._timer.stop()
-        return self.bridge.close()
+        self.bridge.request_end()
+
+    def join(self, timeout_s: float) -> bool:
+        return self.bridge.join(timeout_s)
 
     def shortcuts(self) -> Sequence[Shortcut]:
         return (
@@ -159,18 +164,23 @@ class LiveWorkspace(Workspace):
         if picture is None:
             return
         self.picture = picture
-        self.canvas.show_image(picture.image)
+        self.canvas.show_image(picture.image, panes=picture.panes)
         if picture.is_new:
             result = picture.tracked.result
             self.controls.plot_faces(result.frame.time_s, {face.face_id: face.box.score for face in result.faces})
         if picture.crops is not None:
             self.faces.show_faces(picture.tracked.listed or (), picture.crops)
-        elif picture.tracked.tracker is None:
-            self._tell_no_model()
 
-    def _tell_no_model(self) -> None:
-        loading = self.bridge.session.is_loading
-        self.faces.show_faces((), {}, nothing="The model is being loaded." if loading else "No model is loaded.")
+    def _tell_why_no_faces(self) -> None:
+        """As long as no picture has been through a tracker."""
+        if self.picture is not None and self.picture.tracked.tracker is not None:
+            return
+        session = self.bridge.session
+        if session.is_loading:
+            nothing = "The model is being loaded."
+        else:
+            nothing = "No model is loaded." if session.tracker is None else "No face is in the picture."
+        self.faces.show_faces((), {}, nothing=nothing)
 
     def _shown_result(self) -> TrackingResult | None:
         return self.picture.tracked.result if self.picture is not None else None
@@ -186,6 +196,7 @@ class LiveWorkspace(Workspace):
     def _on_events(self) -> None:
         for event in self.bridge.session.take_events():
             self._take(event)
+        self._tell_why_no_faces()
         self._show_state()
         self._tell_status()
 

@@ -177,7 +177,7 @@ class Library(QObject):
     def join(self, timeout_s: float) -> bool:
         """Waits for the end of the threads; whether they ended within ``timeout_s`` each."""
         self._timer.stop()
-        _, unfinished = wait(self._reading, timeout_s)
+        _, unfinished = wait([reading for reading in self._reading if not reading.cancelled()], timeout_s)
         return self._queue.join(timeout_s) and not unfinished
 
     # Hearing of them.

@@ -213,7 +213,7 @@ class Stage(QWidget):
             self.shown_rate.clear()
         frame = picture.frame
         self.canvas.show_message("")
-        self.canvas.show_image(picture.image)
+        self.canvas.show_image(picture.image, panes=picture.panes)
         self.timeline.set_cursor(frame.time_s)
         self.transport.show_position(frame.index, len(self._time_s), frame.time_s, float(self._time_s[-1]))
         self.transport.show_playing(picture.playing)

@@ -30,7 +30,6 @@ from tracker.playback.viewer import Picture, ViewStyle
 
 _GROWING_MS = 500  # results of a task that runs are shown this often
 _STATUS_MS = 500
-_END_S = 2.0
 
 
 class VideoWorkspace(Workspace):
@@ -73,8 +72,7 @@ class VideoWorkspace(Workspace):
         self._status.stop()
         self.stage.pause()
 
-    def shutdown(self) -> bool:
-        deadline = monotonic() + _END_S
+    def request_end(self) -> None:
         for timer in (self._growing, self._status):
             timer.stop()
         if self._dialog is not None:
@@ -82,6 +80,9 @@ class VideoWorkspace(Workspace):
         self.library.request_end()
         self.stage.request_end()
         self._saver.request_end()
+
+    def join(self, timeout_s: float) -> bool:
+        deadline = monotonic() + timeout_s
         ended = [part.join(max(deadline - monotonic(), 0.0)) for part in (self._saver, self.stage, self.library)]
         return all(ended)
 

@@ -171,6 +171,35 @@ def test_a_part_is_shown_as_large_as_it_fits(canvas: VideoCanvas) -> None:
     assert canvas.zoom == 1
 
 
+def test_panes_are_zoomed_and_panned_together(canvas: VideoCanvas, qtbot: QtBot) -> None:
+    left, right = chequered(360, 640), 255 - chequered(360, 640)
+    canvas.show_image(np.hstack([left, right]), panes=2)
+    picture = shown(canvas)
+    assert np.abs(picture[200, 160].astype(int) - left[180, 320]).max() <= 2  # half size, each in its half
+    assert np.abs(picture[200, 480].astype(int) - right[180, 320]).max() <= 2
+    canvas.zoom_by(8, QPointF(160 + 320, 200))  # round a place in the right one
+    picture = shown(canvas)
+    assert np.abs(picture[200, 160].astype(int) - left[180, 320]).max() <= 4
+    assert np.abs(picture[200, 480].astype(int) - right[180, 320]).max() <= 4
+    seen_left, seen_right = picture[:350, 10:310], picture[:350, 330:630]  # without the line between, and the tag
+    assert np.abs(seen_left.astype(int) - (255 - seen_right.astype(int))).max() <= 2
+    canvas.zoom_by(8)  # round the middle of each
+    assert np.abs(shown(canvas)[200, 160].astype(int) - left[180, 320]).max() <= 4
+
+
+def test_a_click_in_the_second_pane_tells_the_pixel_of_the_whole_image(canvas: VideoCanvas, qtbot: QtBot) -> None:
+    canvas.show_image(np.hstack([chequered(360, 640)] * 2), panes=2)
+    for x, expected in ((160, 320.5), (480, 960.5)):
+        with qtbot.waitSignal(canvas.clicked) as signal:
+            qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=QPoint(x, 200))
+        assert signal.args == pytest.approx([expected - 1, 179.5])
+
+
+def test_an_image_that_does_not_divide_into_its_panes_is_refused(canvas: VideoCanvas) -> None:
+    with pytest.raises(ValueError, match="2 panes"):
+        canvas.show_image(chequered(4, 5), panes=2)
+
+
 def test_painting_a_1080p_image_takes_little_of_the_gui_thread(canvas: VideoCanvas) -> None:
     canvas.resize(1280, 720)
     image = chequered(1080, 1920)

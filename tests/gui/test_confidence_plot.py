@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PyQt6.QtCore import QPoint, Qt
-from PyQt6.QtGui import QImage
+from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
+from PyQt6.QtGui import QImage, QMouseEvent
 from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -112,6 +112,31 @@ def test_a_click_a_drag_and_keys_ask_for_a_time(qtbot: QtBot) -> None:
     rolling.seek_requested.connect(asked.append)
     qtbot.mouseClick(rolling, Qt.MouseButton.LeftButton, pos=QPoint(300, y))
     assert asked == []
+
+
+def test_a_click_on_a_mark_asks_for_its_very_moment(qtbot: QtBot) -> None:
+    plot = made(qtbot)
+    asked: list[float] = []
+    plot.seek_requested.connect(asked.append)
+    plot.set_series({}, start_s=0.0, end_s=3600.0)  # a pixel is more than four seconds
+    plot.set_marks([1000.04, 1020.08, 3000.0])
+    y, mark_x = plot.height() - 8, round(plot._x(1000.04))
+    qtbot.mousePress(plot, Qt.MouseButton.LeftButton, pos=QPoint(mark_x - 2, y))
+    drag(plot, QPoint(mark_x - 1, y))  # a hand is never quite still
+    qtbot.mouseRelease(plot, Qt.MouseButton.LeftButton, pos=QPoint(mark_x - 1, y))
+    assert asked == [1000.04]
+    drag(plot, QPoint(mark_x + 300, y))
+    assert asked[1:] == [pytest.approx(plot._time_at(mark_x + 300))]
+    qtbot.mouseClick(plot, Qt.MouseButton.LeftButton, pos=QPoint(mark_x - 12, y))
+    assert asked[2:] == [pytest.approx(plot._time_at(mark_x - 12))]
+
+
+def drag(plot: ConfidencePlot, to: QPoint) -> None:
+    """A move with the button down, which QTest can't make."""
+    at, left = QPointF(to), Qt.MouseButton.LeftButton
+    none = Qt.KeyboardModifier.NoModifier
+    event = QMouseEvent(QEvent.Type.MouseMove, at, plot.mapToGlobal(at), Qt.MouseButton.NoButton, left, none)
+    QApplication.sendEvent(plot, event)
 
 
 def test_marks_cursor_and_pointer_are_painted(qtbot: QtBot) -> None:

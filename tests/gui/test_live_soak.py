@@ -92,7 +92,8 @@ def live(qtbot: QtBot, services: Services) -> Iterator[LiveWorkspace]:
     qtbot.waitUntil(lambda: made.picture is not None and bool(made.picture.tracked.result.faces), timeout=PATIENCE_MS)
     yield made
     before = time.perf_counter()
-    made.shutdown()
+    made.request_end()
+    assert made.join(2.0)
     took_s = time.perf_counter() - before
     made.close()
     made.deleteLater()

@@ -42,8 +42,11 @@ class Diary(Workspace):
     def deactivate(self) -> None:
         self.entries.append("deactivate")
 
-    def shutdown(self) -> bool:
-        self.entries.append("shutdown")
+    def request_end(self) -> None:
+        self.entries.append("request_end")
+
+    def join(self, timeout_s: float) -> bool:
+        self.entries.append("join")
         return True
 
     def shortcuts(self) -> Sequence[Shortcut]:
@@ -68,15 +71,15 @@ class Second(Diary):
 class Busy(Diary):
     title = "Busy"
 
-    def shutdown(self) -> bool:
-        super().shutdown()
+    def join(self, timeout_s: float) -> bool:
+        super().join(timeout_s)
         return False
 
 
 class Stubborn(Diary):
     title = "Stubborn"
 
-    def shutdown(self) -> bool:
+    def request_end(self) -> None:
         raise OSError("the disk is full")
 
 
@@ -112,7 +115,7 @@ def test_one_workspace_is_in_front_at_a_time(open_window: Windows, qtbot: QtBot)
     assert second.isVisible()
     assert not first.isVisible()
     window.close()
-    assert [first.entries[-1], second.entries[-1]] == ["shutdown", "shutdown"]
+    assert first.entries[-2:] == second.entries[-2:] == ["request_end", "join"]
 
 
 def test_the_next_window_begins_where_the_last_one_ended(open_window: Windows) -> None:
@@ -132,7 +135,7 @@ def test_a_workspace_that_fails_to_end_does_not_keep_the_others(
     window.open()
     with qtbot.captureExceptions() as faults:
         window.close()
-    assert _diary(window, "First").entries == ["shutdown"]
+    assert _diary(window, "First").entries == ["request_end", "join"]
     assert [str(fault) for _, group, _ in faults for fault in getattr(group, "exceptions", ())] == ["the disk is full"]
     assert (tmp_path / "settings.toml").is_file()
 
@@ -143,7 +146,7 @@ def test_it_is_known_that_a_thread_could_not_be_stopped(qtbot: QtBot, qapp: QApp
     window.open()
     window.close()
     assert not window.has_ended
-    assert _diary(window, "Second").entries == ["shutdown"]
+    assert _diary(window, "Second").entries == ["request_end", "join"]
 
 
 def test_keys_reach_the_workspace_in_front(open_window: Windows, qtbot: QtBot) -> None:

@@ -98,7 +98,8 @@ def test_calibrated_confidences_are_those_of_the_model(model: FaceModel, crops: 
 @torch.inference_mode()
 def test_in_half_precision_only_the_network_is_half(model: FaceModel, crops: torch.Tensor) -> None:
     graph = CropGraph(model, heatmaps=True, reconstruct=True, dtype=torch.float16)
-    assert {weight.dtype for weight in graph.parameters()} == {torch.float16}
+    dtypes = {name: weight.dtype for name, weight in graph.named_parameters()}
+    assert [name for name, dtype in dtypes.items() if dtype != torch.float16] == ["network.head.lin.layer.weight"]
     points, confidence, heatmaps, reconstructions = graph(crops[:1])
     assert {points.dtype, confidence.dtype, heatmaps.dtype} == {torch.float32}
     assert reconstructions.dtype == torch.uint8

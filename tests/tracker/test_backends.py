@@ -14,7 +14,7 @@ from models.checkpoint import FaceModel
 from models.heatmaps import collapse_heatmaps
 from models.registry import open_model
 from tracker.assets import demo_clip
-from tracker.backends import Backend, choose_backend
+from tracker.backends import Backend, PredictionRequest, choose_backend
 from tracker.backends.self_test import MAX_DEVIATION
 from tracker.crop import cut_crop, frame_from_crop_matrix
 from tracker.sources import open_source
@@ -52,7 +52,7 @@ def backend(request: pytest.FixtureRequest, model: FaceModel) -> Backend:
 
 
 def test_a_backend_agrees_with_the_network(backend: Backend, model: FaceModel, crops: ImageArray) -> None:
-    prediction = backend.predict(crops, heatmaps=True, reconstructions=True)
+    prediction = backend.predict(crops, PredictionRequest(heatmaps=True, reconstructions=True))
     images = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
         located = model.network.locate(images)
@@ -73,14 +73,14 @@ def test_the_heatmap_of_one_landmark_is_its_own(backend: Backend, model: FaceMod
     with torch.inference_mode():
         maps = model.network(images)
     for landmark in (0, 30, 67):
-        prediction = backend.predict(crops, heatmaps=True, heatmap_of=landmark)
+        prediction = backend.predict(crops, PredictionRequest(heatmaps=True, heatmap_of=landmark))
         assert prediction.heatmaps is not None
         assert np.abs(prediction.heatmaps - collapse_heatmaps(maps[:, [landmark]]).numpy()).max() < 0.01
         for heatmap, point in zip(prediction.heatmaps, prediction.points[:, landmark], strict=True):
             v, u = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
             peak = (np.array([u, v]) + 0.5) * crops.shape[1] / heatmap.shape[0] - 0.5
             assert np.linalg.norm(peak - point) < 6
-    assert backend.predict(crops, heatmap_of=3).heatmaps is None
+    assert backend.predict(crops, PredictionRequest(heatmap_of=3)).heatmaps is None
 
 
 def test_a_face_does_not_depend_on_its_batch(backend: Backend, crops: ImageArray) -> None:

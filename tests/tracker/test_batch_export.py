@@ -16,12 +16,12 @@ from models.checkpoint import FaceModel, save_model
 from models.errors import FewmarkError
 from models.registry import open_model
 from tracker.assets import demo_clip
-from tracker.backends import choose_backend
+from tracker.backends import PredictionRequest, choose_backend
 from tracker.batch import Job, OutputChoice, run_job
 from tracker.batch.claim import claimed
 from tracker.batch.export import ExportChoice, ExportRequest, export_results
 from tracker.batch.results import StoredResults, least_confident_moments, read_results
-from tracker.face_pictures import PictureRequest, add_pictures
+from tracker.face_pictures import add_pictures
 from tracker.overlays import OverlayContext
 from tracker.pipeline import FaceTracker
 from tracker.sources import open_source
@@ -142,12 +142,12 @@ def test_what_the_network_saw_is_seen_again(clip: Path, results: StoredResults, 
     live = [face_tracker.process(frame, heatmaps=True) for frame in frames][-1]
     stored = results.result_of(frames[-1])
     assert stored is not None
-    again = add_pictures(stored, face_tracker.backend, PictureRequest(heatmaps=True))
+    again = add_pictures(stored, face_tracker.backend, PredictionRequest(heatmaps=True))
     first, second = live.faces[0].heatmap, again.faces[0].heatmap
     assert first is not None
     assert second is not None
     assert float(np.abs(first - second).max()) < 0.1  # half a grey level of the crop apart, by rounding
-    one = add_pictures(stored, face_tracker.backend, PictureRequest(heatmaps=True, heatmap_of=30))
+    one = add_pictures(stored, face_tracker.backend, PredictionRequest(heatmaps=True, heatmap_of=30))
     assert one.faces[0].heatmap is not None
     assert one.faces[0].heatmap.sum() < second.sum()
     np.testing.assert_array_equal(again.faces[0].points, stored.faces[0].points)
@@ -163,7 +163,7 @@ def test_reconstructions_are_made_by_the_results_own_model(
     with open_source(clip) as source:
         stored = results.result_of(next(iter(source)))
     assert stored is not None
-    face = add_pictures(stored, backend, PictureRequest(reconstructions=True)).faces[0]
+    face = add_pictures(stored, backend, PredictionRequest(reconstructions=True)).faces[0]
     assert face.reconstruction is not None
     assert face.reconstruction.shape == (face.crop_size, face.crop_size, 3)
     assert face.recon_error is not None

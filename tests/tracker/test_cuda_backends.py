@@ -14,7 +14,7 @@ import torch
 from models.checkpoint import FaceModel
 from models.heatmaps import collapse_heatmaps
 from models.registry import MODELS, open_model
-from tracker.backends import Backend, choose_backend
+from tracker.backends import Backend, PredictionRequest, choose_backend
 from tracker.backends.cuda_graphs import BATCHES, CudaGraphsBackend
 from tracker.backends.eager import EagerBackend
 from tracker.backends.engine_cache import engine_path, load_engine
@@ -90,8 +90,8 @@ def test_every_batch_size_gives_what_eager_gives(backend: Backend, model: FaceMo
 
 
 def test_pictures_come_on_request(backend: Backend, model: FaceModel, crops: ImageArray) -> None:
-    expected = EagerBackend(model, "cpu").predict(crops[:3], heatmaps=True, reconstructions=True)
-    found = backend.predict(crops[:3], heatmaps=True, reconstructions=model.reconstructs)
+    expected = EagerBackend(model, "cpu").predict(crops[:3], PredictionRequest(heatmaps=True, reconstructions=True))
+    found = backend.predict(crops[:3], PredictionRequest(heatmaps=True, reconstructions=model.reconstructs))
     assert expected.heatmaps is not None
     assert found.heatmaps is not None
     assert np.abs(found.heatmaps - expected.heatmaps).mean() < 0.01
@@ -103,7 +103,7 @@ def test_pictures_come_on_request(backend: Backend, model: FaceModel, crops: Ima
     with torch.inference_mode():
         maps = model.network(images)
     for landmark in (0, 30, 67):
-        one = backend.predict(crops[:3], heatmaps=True, heatmap_of=landmark)
+        one = backend.predict(crops[:3], PredictionRequest(heatmaps=True, heatmap_of=landmark))
         assert one.heatmaps is not None
         assert np.abs(one.heatmaps - collapse_heatmaps(maps[:, [landmark]]).numpy()).mean() < 0.01
 
@@ -168,14 +168,19 @@ def test_what_tensorrt_compiles_is_the_network_for_any_batch(model: FaceModel, c
             assert torch.allclose(ours, true, atol=1e-3)
 
 
-def test_the_exported_network_computes_in_half_precision_throughout(model: FaceModel) -> None:
+def test_the_exported_network_computes_in_half_precision_up_to_the_heatmaps(model: FaceModel) -> None:
     program = export_network(model, torch.device("cpu"))
-    floating = {
-        value.dtype
+    in_float32 = [
+        node
         for node in program.graph.nodes
-        if isinstance(value := node.meta.get("val"), torch.Tensor) and value.is_floating_point()
-    }
-    assert floating == {torch.float16}
+        if isinstance(value := node.meta.get("val"), torch.Tensor) and value.dtype == torch.float32
+    ]
+    weights, cast, heatmaps = in_float32
+    assert weights.op == "placeholder"
+    assert cast.all_input_nodes[0].meta["val"].dtype == torch.float16
+    assert set(heatmaps.all_input_nodes) == {weights, cast}
+    (output,) = (node for node in program.graph.nodes if node.op == "output")
+    assert output.all_input_nodes == [heatmaps]
 
 
 def test_an_engine_that_is_not_in_half_precision_is_seen() -> None:

@@ -18,6 +18,7 @@ from models.checkpoint import FaceModel
 from models.errors import FewmarkError
 from models.registry import open_model
 from tracker.assets import demo_clip
+from tracker.backends import PredictionRequest
 from tracker.backends.eager import EagerBackend
 from tracker.backends.self_test import self_test_crops
 from tracker.cli import app
@@ -55,7 +56,7 @@ def test_an_onnx_file_computes_what_eager_does(onnx_export: ExportReport, model:
     batches = [crops, crops[:1], np.concatenate([crops, crops, crops])]
     assert onnx_export.point_deviation <= 1e-3
     for crops_in, found in zip(batches, run_onnx(onnx_export.paths[0], batches), strict=True):
-        wanted = EagerBackend(model, "cpu").predict(crops_in, heatmaps=True, reconstructions=True)
+        wanted = EagerBackend(model, "cpu").predict(crops_in, PredictionRequest(heatmaps=True, reconstructions=True))
         assert set(found) == {"points", "confidence", "heatmaps", "reconstructions"}
         assert np.abs(found["points"] - wanted.points).max() < 1e-3
         assert np.abs(found["confidence"] - model.calibrated(wanted.confidence)).max() < 1e-4

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tracker.backends.base import Backend, PassedOver, Prediction
+from tracker.backends.base import Backend, PassedOver, Prediction, PredictionRequest
 from tracker.backends.ladder import BACKENDS, Choice, Rung, choose_backend, survey
 
-__all__ = ["BACKENDS", "Backend", "Choice", "PassedOver", "Prediction", "Rung", "choose_backend", "survey"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Choice",
+    "PassedOver",
+    "Prediction",
+    "PredictionRequest",
+    "Rung",
+    "choose_backend",
+    "survey",
+]

@@ -11,6 +11,23 @@ from typing import Protocol
 from tracker.types import FloatArray, ImageArray
 
 
+@dataclass(frozen=True, slots=True)
+class PredictionRequest:
+    """What a prediction is to hold beside the landmarks and their confidences."""
+
+    heatmaps: bool = False  # relative to their own peaks
+    heatmap_of: int | None = None  # index of the landmark whose heatmaps these are; None: all landmarks', collapsed
+    reconstructions: bool = False  # what the autoencoder makes of the crops
+
+    @property
+    def holds_pictures(self) -> bool:
+        """Whether anything is asked for beside the landmarks."""
+        return self.heatmaps or self.reconstructions
+
+
+LANDMARKS_ONLY = PredictionRequest()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """What the network says of a batch of crops."""
@@ -49,21 +66,12 @@ class Backend(Protocol):
         """For people: "CPU, 2 threads", "NVIDIA H100, fp16"."""
         ...
 
-    def predict(
-        self,
-        crops: ImageArray,
-        *,
-        heatmaps: bool = False,
-        heatmap_of: int | None = None,
-        reconstructions: bool = False,
-    ) -> Prediction:
+    def predict(self, crops: ImageArray, request: PredictionRequest = LANDMARKS_ONLY) -> Prediction:
         """Locates the landmarks.
 
         Args:
             crops: (B, S, S, 3) uint8 RGB, B >= 1.
-            heatmaps: also return heatmaps, relative to their own peaks.
-            heatmap_of: index of the landmark whose heatmaps these are; None collapses those of all landmarks.
-            reconstructions: also return what the autoencoder makes of the crops.
+            request: what to return beside points and confidences.
         """
         ...
 

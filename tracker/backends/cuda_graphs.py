@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.checkpoint import FaceModel
 from models.errors import FewmarkError
-from tracker.backends.base import Prediction
+from tracker.backends.base import LANDMARKS_ONLY, Prediction, PredictionRequest
 from tracker.backends.graph import CropGraph
 from tracker.backends.nvidia import why_no_cuda
 from tracker.types import ImageArray
@@ -53,21 +53,14 @@ class CudaGraphsBackend:
         for batch in reversed(BATCHES):  # the largest first, in whose memory the others find room
             self._recorded(batch, heatmaps=False, reconstruct=False)
 
-    def predict(
-        self,
-        crops: ImageArray,
-        *,
-        heatmaps: bool = False,
-        heatmap_of: int | None = None,
-        reconstructions: bool = False,
-    ) -> Prediction:
+    def predict(self, crops: ImageArray, request: PredictionRequest = LANDMARKS_ONLY) -> Prediction:
         parts = []
         for start in range(0, len(crops), BATCHES[-1]):
             chunk = crops[start : start + BATCHES[-1]]
             batch = next(size for size in BATCHES if size >= len(chunk))
-            recorded = self._recorded(batch, heatmaps=heatmaps, reconstruct=reconstructions)
-            found = recorded.replay(chunk, heatmap_of or 0)
-            shown = found.get("heatmaps" if heatmap_of is None else "landmark_heatmaps")
+            recorded = self._recorded(batch, heatmaps=request.heatmaps, reconstruct=request.reconstructions)
+            found = recorded.replay(chunk, request.heatmap_of or 0)
+            shown = found.get("heatmaps" if request.heatmap_of is None else "landmark_heatmaps")
             parts.append(Prediction(found["points"], found["confidence"], shown, found.get("reconstructions")))
         return parts[0] if len(parts) == 1 else _joined(parts)
 

@@ -12,7 +12,7 @@ from models.errors import FewmarkError
 from models.face_network import FaceNetwork
 from models.folding import fold_batch_norm
 from models.heatmaps import collapse_heatmaps, decode_heatmaps
-from tracker.backends.base import Prediction
+from tracker.backends.base import LANDMARKS_ONLY, Prediction, PredictionRequest
 from tracker.types import FloatArray, ImageArray
 
 
@@ -45,25 +45,18 @@ class EagerBackend:
         self.device = _describe(self._device)
 
     @torch.inference_mode()
-    def predict(
-        self,
-        crops: ImageArray,
-        *,
-        heatmaps: bool = False,
-        heatmap_of: int | None = None,
-        reconstructions: bool = False,
-    ) -> Prediction:
+    def predict(self, crops: ImageArray, request: PredictionRequest = LANDMARKS_ONLY) -> Prediction:
         # (B, S, S, 3) memory seen as (B, 3, S, S) is already channels_last.
         images = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).float().div_(255)
         network, kind = self._network, self._config.heatmap_kind
         maps = network(images)
         decoded = decode_heatmaps(maps, self._config.input_size, kind=kind)
-        shown = maps if heatmap_of is None else maps[:, [heatmap_of]]
+        shown = maps if request.heatmap_of is None else maps[:, [request.heatmap_of]]
         return Prediction(
             points=_numpy(decoded.points),
             confidence=_numpy(decoded.confidence),
-            heatmaps=_numpy(collapse_heatmaps(shown, kind)) if heatmaps else None,
-            reconstructions=_to_images(self._reconstructor.reconstruct(images)) if reconstructions else None,
+            heatmaps=_numpy(collapse_heatmaps(shown, kind)) if request.heatmaps else None,
+            reconstructions=_to_images(self._reconstructor.reconstruct(images)) if request.reconstructions else None,
         )
 
     def close(self) -> None:

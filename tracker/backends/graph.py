@@ -19,14 +19,14 @@ from models.heatmaps import collapse_heatmaps, decode_heatmaps
 class CropGraph(nn.Module):
     """A model from crops to coordinates, its batch normalisation folded; for inference only.
 
-    The network computes in ``dtype``, normalisation and decoding always in float32: float16 knows coordinates beyond
-    64 px in steps of 1/16 px alone. Every shape but the batch is constant.
+    The network computes in ``dtype``; normalisation, the heatmaps' own layer and decoding always in float32: float16
+    knows coordinates beyond 64 px in steps of 1/16 px alone. Every shape but the batch is constant.
 
     Args:
         heatmaps: also return heatmaps for display.
         reconstruct: also return what the model's reconstructor makes of the crops.
         calibrate: put confidences through the model's calibration, if it has one; the tracker does that by itself.
-        dtype: of the network's weights and activations.
+        dtype: of the network's weights and activations, but for those of the layer that gives the heatmaps.
     """
 
     channel_mean: Tensor
@@ -45,6 +45,9 @@ class CropGraph(nn.Module):
         self.heatmaps, self.reconstruct, self.dtype = heatmaps, reconstruct, dtype
         self.register_buffer("channel_mean", model.network.channel_mean.clone())
         self.network: FaceNetwork = fold_batch_norm(model.network).to(dtype)
+        if dtype != torch.float32:
+            # From 8 to 16, where many peaks lie, float16 has steps of 1/128: pixels of a blurred peak become equals.
+            self.network.head.lin = _InFloat32(self.network.head.lin)
         self.autoencoder: Autoencoder | None = None
         if reconstruct and model.autoencoder is not None:
             self.autoencoder = fold_batch_norm(model.autoencoder).to(dtype)
@@ -103,6 +106,18 @@ class CropGraph(nn.Module):
         if self.heatmaps:
             names += ["heatmaps", "landmark_heatmaps"] if landmark else ["heatmaps"]
         return (*names, "reconstructions") if self.reconstruct else tuple(names)
+
+
+class _InFloat32(nn.Module):
+    """A layer that computes in float32, whatever comes before it."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer.float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer(x.float())
+        return out
 
 
 class _CalibrationCurves(nn.Module):

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.checkpoint import FaceModel
 from models.errors import FewmarkError
-from tracker.backends.base import Backend, PassedOver
+from tracker.backends.base import Backend, PassedOver, PredictionRequest
 from tracker.backends.cuda_graphs import CudaGraphsBackend
 from tracker.backends.eager import EagerBackend, best_device
 from tracker.backends.engine_build import EngineNotBuilt
@@ -189,7 +189,8 @@ def _upgrading(at_hand: Backend, better: str, model: FaceModel, test: SelfTest) 
         backend = _forced(better, model, test, report)
         # What is made on the first request must not hold up the video then.
         size = model.network.config.input_size
-        backend.predict(np.zeros((1, size, size, 3), np.uint8), heatmaps=True, reconstructions=model.reconstructs)
+        request = PredictionRequest(heatmaps=True, reconstructions=model.reconstructs)
+        backend.predict(np.zeros((1, size, size, 3), np.uint8), request)
         return backend
 
     return UpgradingBackend(at_hand, better, make)

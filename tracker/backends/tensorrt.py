@@ -94,12 +94,12 @@ class _EngineContext:
         self._context = engine.create_execution_context()
         self._context.set_input_shape(images, (batch, 3, size, size))
         self._images = torch.zeros((batch, 3, size, size), dtype=torch.float16, device=gpu)
-        self._maps = torch.zeros(tuple(self._context.get_tensor_shape(maps)), dtype=torch.float16, device=gpu)
+        self._maps = torch.zeros(tuple(self._context.get_tensor_shape(maps)), device=gpu)
         self._context.set_tensor_address(images, self._images.data_ptr())
         self._context.set_tensor_address(maps, self._maps.data_ptr())
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(B, 3, S, S) to heatmaps (B, K, h, h) float16, which the next call overwrites; on the current stream."""
+        """(B, 3, S, S) to heatmaps (B, K, h, h) float32, which the next call overwrites; on the current stream."""
         self._images.copy_(images)
         if not self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
             raise RuntimeError("TensorRT did not run the engine")
@@ -193,7 +193,7 @@ def engine_key(model: FaceModel, gpu: str) -> EngineKey:
         "torch-tensorrt": _version("torch-tensorrt"),
         "tensorrt": _version("tensorrt"),
         "weights": weights_hash(model),
-        "precision": "fp16",
+        "precision": "fp16, heatmaps fp32",
         "batch": f"1 to {BATCHES[-1]}",
     }
 
@@ -235,16 +235,16 @@ def half_share(information: str) -> float | None:
 
 
 def _check_half(engine: Any) -> None:
-    """Its network is strongly typed: half precision at both ends, and no layer between that says otherwise.
+    """Its network is strongly typed: half precision from its input on, float32 only in the layer of the heatmaps.
 
     Raises:
         FewmarkError: the engine computes in float32.
     """
     import tensorrt
 
-    for name in io_tensors(engine):
-        if engine.get_tensor_dtype(name) != tensorrt.DataType.HALF:
-            raise FewmarkError(f"backend {NAME}: {name} of its engine is no half precision")
+    for name, wanted in zip(io_tensors(engine), (tensorrt.DataType.HALF, tensorrt.DataType.FLOAT), strict=True):
+        if (found := engine.get_tensor_dtype(name)) != wanted:
+            raise FewmarkError(f"backend {NAME}: {name} of its engine is {found}, not {wanted}")
     information = engine.create_engine_inspector().get_engine_information(tensorrt.LayerInformationFormat.JSON)
     share = half_share(information)
     if share is not None and share < _MIN_HALF_SHARE:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Lock, Thread
 
 from models.errors import FewmarkError
-from tracker.backends.base import Backend, PassedOver, Prediction
+from tracker.backends.base import LANDMARKS_ONLY, Backend, PassedOver, Prediction, PredictionRequest
 from tracker.types import ImageArray
 
 _log = logging.getLogger(__name__)
@@ -47,16 +47,9 @@ class UpgradingBackend:
         with self._lock:
             return self._pending
 
-    def predict(
-        self,
-        crops: ImageArray,
-        *,
-        heatmaps: bool = False,
-        heatmap_of: int | None = None,
-        reconstructions: bool = False,
-    ) -> Prediction:
+    def predict(self, crops: ImageArray, request: PredictionRequest = LANDMARKS_ONLY) -> Prediction:
         self._take_over()
-        return self._running.predict(crops, heatmaps=heatmaps, heatmap_of=heatmap_of, reconstructions=reconstructions)
+        return self._running.predict(crops, request)
 
     def close(self) -> None:
         """What is still being made is closed once it is there."""

@@ -140,7 +140,7 @@ def _frames(request: ExportRequest, stack: ExitStack) -> tuple[SourceInfo, Itera
 def _network(request: ExportRequest, stack: ExitStack) -> Callable[[TrackingResult], TrackingResult] | None:
     """What adds heatmaps and reconstructions; None where nothing is drawn from them."""
     wanted = pictures_for(request.choice.overlays, request.context.chosen_landmark)
-    if not (request.choice.draws and wanted):
+    if not (request.choice.draws and wanted.holds_pictures):
         return None
     if not request.results.has_crops:
         raise FewmarkError(

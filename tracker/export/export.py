@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from tracker.backends.base import PredictionRequest
 from tracker.backends.eager import EagerBackend
 from tracker.backends.graph import CropGraph
 from tracker.backends.self_test import self_test_crops
@@ -107,9 +108,8 @@ def _check(model: FaceModel, chosen: _Format, path: Path) -> tuple[int, float, f
     """
     crops = self_test_crops(model.network.config.input_size, model.crop_rule)
     together, alone = chosen.run(path, [crops, crops[:1]])
-    wanted = EagerBackend(model, "cpu").predict(
-        crops, heatmaps="heatmaps" in together, reconstructions="reconstructions" in together
-    )
+    request = PredictionRequest(heatmaps="heatmaps" in together, reconstructions="reconstructions" in together)
+    wanted = EagerBackend(model, "cpu").predict(crops, request)
     expected = {
         "points": (wanted.points, MAX_POINT_DEVIATION),
         "confidence": (model.calibrated(wanted.confidence), MAX_CONFIDENCE_DEVIATION),

@@ -17,9 +17,9 @@ from tracker.batch.settings import OutputChoice, Selection
 from tracker.batch.sidecar import Sidecar, describe_request
 from tracker.dataclass_toml import to_mapping
 from tracker.live.events import EventKind, LiveEvent, Report
+from tracker.live.loading import TrackerFacts
 from tracker.live.rendering import LivePicture
 from tracker.live.settings import RecordingPlan
-from tracker.live.tracking import TrackerFacts
 from tracker.sinks import AnnotatedVideoSink, JsonLinesSink, OpenFaceCsvSink, ResultSink
 from tracker.types import ImageArray, TrackingResult
 

@@ -29,6 +29,12 @@ class LivePicture:
     crops: Mapping[int, ImageArray] | None  # face id -> (S, S, 3) RGB; of the faces that are listed
     is_new: bool  # False: the last frame again, drawn otherwise
 
+    @property
+    def panes(self) -> int:
+        """How often the frame stands in the image: 2 with a reconstruction beside it."""
+        panes: int = self.image.shape[1] // self.tracked.result.frame.image.shape[1]
+        return panes
+
 
 class RenderStage:
     """Draws every result once, and the last one again when the view changes. Hands pictures on at once."""

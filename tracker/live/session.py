@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 
@@ -20,6 +19,7 @@ from models.errors import FewmarkError
 from tracker.config import TrackerConfig
 from tracker.live.capture import Capture, CapturedFrame
 from tracker.live.events import EventKind, LiveEvent
+from tracker.live.loading import TrackerFacts, TrackerMaker
 from tracker.live.mailbox import Handover, Mailbox
 from tracker.live.memory import settle_memory
 from tracker.live.playback import open_live_source
@@ -27,7 +27,7 @@ from tracker.live.recording import Recorder
 from tracker.live.rendering import LivePicture, RenderStage
 from tracker.live.settings import LiveConfig, RecordingPlan, SourceRequest
 from tracker.live.snapshot import start_snapshot
-from tracker.live.tracking import TrackedFrame, TrackerFacts, TrackingStage
+from tracker.live.tracking import TrackedFrame, TrackingStage
 from tracker.pipeline import FaceTracker, open_tracker
 from tracker.sources import FrameSource
 from tracker.types import ImageArray
@@ -48,7 +48,8 @@ class LiveStatistics:
 
 
 class LiveSession:
-    """Starts and ends the threads. Its methods are called from one thread and return at once; only ``close`` waits."""
+    """Starts and ends the threads. Its methods are called from one thread and return at once; only ``join`` and
+    ``close`` wait."""
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class LiveSession:
         Args:
             on_picture: is called, from another thread, when there is a picture to take and was none before.
             on_event: likewise for events.
-            make_tracker: default: ``open_tracker``.
+            make_tracker: default: ``open_tracker``, whose engine may get better while it runs.
         """
         settle_memory()
         self._on_picture, self._on_event = on_picture, on_event
@@ -79,8 +80,7 @@ class LiveSession:
         self._recorder: Recorder | None = None
         self._recorders: list[Recorder] = []
         self._snapshots: list[Thread] = []
-        make_tracker = make_tracker or partial(open_tracker, report=self._say_what_is_loaded, upgrade=True)
-        self._tracking = TrackingStage(self._frames, self._results, self._report, config, make_tracker)
+        self._tracking = TrackingStage(self._frames, self._results, self._report, config, _tracker_maker(make_tracker))
         self._rendering = RenderStage(
             self._results, self._pictures, lambda: self._tracking.config.view, self._deliver, self._report
         )
@@ -88,14 +88,14 @@ class LiveSession:
     # What it should do.
 
     def start(self, request: SourceRequest) -> None:
-        """Shows another source, or the same one anew; tries a tracker again that could not be made."""
+        """Shows another source, or the same one anew, with a tracker as ``load_tracker`` makes it."""
         before = self._capture
         self.stop()
         self._frames.clear()
         self._number += 1
         self._capture = Capture(self._number, request, self._open_source, self._frames, self._report, after=before)
         self._captures.append(self._capture)
-        self._tracking.retry()
+        self._tracking.load()
 
     def stop(self) -> None:
         """Ends the source; the tracker and a recording stay."""
@@ -111,9 +111,9 @@ class LiveSession:
         if redraw:
             self._rendering.view_changed()
 
-    def retry_tracker(self) -> None:
-        """Makes a tracker again that could not be made."""
-        self._tracking.retry()
+    def load_tracker(self) -> None:
+        """Makes the tracker, before a source is started or after it could not be made."""
+        self._tracking.load()
 
     def start_recording(self, plan: RecordingPlan) -> None:
         """Records from the next picture on.
@@ -142,16 +142,25 @@ class LiveSession:
         self._snapshots.append(start_snapshot(image, folder, self._report))
 
     def close(self, timeout_s: float = 2.0) -> bool:
-        """Ends every thread and completes the recording.
+        """``request_end`` and ``join``."""
+        self.request_end()
+        return self.join(timeout_s)
 
-        Returns:
-            False if a thread has not ended in time: a camera's driver that blocks, say. It ends with the process.
-        """
-        deadline = time.perf_counter() + timeout_s
+    def request_end(self) -> None:
+        """Begins to end every thread and to complete the recording; returns at once."""
         self.stop_recording()
         self.stop()
         self._tracking.stop()
         self._rendering.stop()
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits for that; for a recording up to ``RECORDING_END_S`` longer.
+
+        Returns:
+            False if a thread has not ended in time: it loads a model, or waits for a camera's driver. It ends with the
+            process.
+        """
+        deadline = time.perf_counter() + timeout_s
 
         def left_s() -> float:
             return max(deadline - time.perf_counter(), 0.0)
@@ -218,12 +227,15 @@ class LiveSession:
         if was_empty:
             self._on_event()
 
-    def _say_what_is_loaded(self, text: str) -> None:
-        self._report(LiveEvent(EventKind.TRACKER_LOADING, text))
-
     def _deliver(self, picture: LivePicture, was_empty: bool) -> None:
         recorder = self._recorder
         if recorder is not None and picture.is_new:
             recorder.offer(picture)
         if was_empty:
             self._on_picture()
+
+
+def _tracker_maker(make_tracker: Callable[[TrackerConfig], FaceTracker] | None) -> TrackerMaker:
+    if make_tracker is None:
+        return lambda config, report: open_tracker(config, report=report, upgrade=True)
+    return lambda config, _report: make_tracker(config)

@@ -11,21 +11,17 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from threading import Event, Lock, Thread
 
 import cv2
 import numpy as np
 
 from models.errors import FewmarkError
-from models.landmark_schemes import LandmarkScheme
-from models.registry import MODELS
-from tracker.backends import PassedOver
 from tracker.config import TrackerConfig
 from tracker.live.capture import CapturedFrame
 from tracker.live.events import EventKind, LiveEvent, Report
+from tracker.live.loading import TrackerFacts, TrackerMaker, close_tracker, facts_of, load_tracker, model_title
 from tracker.live.mailbox import Handover, Mailbox, RateMeter
-from tracker.live.memory import settle_memory
 from tracker.live.settings import LiveConfig
 from tracker.pipeline import FaceTracker, needs_another_tracker
 from tracker.types import Frame, SourceInfo, TrackedFace, TrackingResult
@@ -34,20 +30,6 @@ _log = logging.getLogger(__name__)
 
 _WAIT_S = 0.2  # for a frame; so often a thread looks whether it is still wanted
 _LIST_EVERY_S = 0.2  # a list of faces need not follow every frame
-
-
-@dataclass(frozen=True, slots=True)
-class TrackerFacts:
-    """Which tracker really runs."""
-
-    config: TrackerConfig
-    model: str
-    backend: str
-    device: str
-    passed_over: tuple[PassedOver, ...]  # why no better backend runs
-    scheme: LandmarkScheme
-    reconstructs: bool
-    confidence_meaning: str = ""  # see FaceModel.confidence_meaning
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,21 +53,22 @@ class TrackingStage:
         results: Handover[TrackedFrame],
         report: Report,
         config: LiveConfig,
-        open_tracker: Callable[[TrackerConfig], FaceTracker],
+        make_tracker: TrackerMaker,
     ) -> None:
         self.rate = RateMeter()  # of frames that a tracker has seen
         self._frames, self._results, self._report = frames, results, report
-        self._open_tracker = open_tracker
+        self._make_tracker = make_tracker
         self._lock = Lock()
         self._turn = Lock()  # held from taking a frame to handing its result over: results keep their order
         self._config = config
+        self._is_used = False  # no tracker is made before somebody wants to see one
         self._attempted: TrackerConfig | None = None  # of the last tracker that was made, or tried to
         self._maker: _Worker | None = None
+        self._gave_up = False  # the maker, as something else was wanted by then
         self._closing = Event()
         self._workers: list[_Worker] = []
         self._active = self._add_worker(None)
         self._active.start()
-        self.configure(config)
 
     @property
     def facts(self) -> TrackerFacts | None:
@@ -107,9 +90,10 @@ class TrackingStage:
             self._config = config
             self._make_if_needed()
 
-    def retry(self) -> None:
-        """Makes the wanted tracker again if it could not be made, or failed."""
+    def load(self) -> None:
+        """Makes the wanted tracker from now on; again, if it could not be made, or failed."""
         with self._lock:
+            self._is_used = True
             if self._maker is None and not self._runs(self._config.tracker):
                 self._attempted = None
                 self._make_if_needed()
@@ -120,9 +104,10 @@ class TrackingStage:
             self._closing.set()
 
     def join(self, timeout_s: float) -> bool:
-        """Waits for their end, each for ``timeout_s``; False if one has not ended."""
+        """Waits for their end; False if one has not ended within ``timeout_s``: making a tracker can't be stopped."""
+        deadline = time.perf_counter() + timeout_s
         for worker in list(self._workers):
-            worker.join(timeout_s)
+            worker.join(max(deadline - time.perf_counter(), 0.0))
         return not any(worker.is_alive() for worker in self._workers)
 
     # With the lock held.
@@ -133,9 +118,9 @@ class TrackingStage:
 
     def _make_if_needed(self) -> None:
         wanted = self._config.tracker
-        if (
-            self._closing.is_set() or self._maker is not None
-        ):  # a maker looks itself whether its tracker is still wanted
+        if self._closing.is_set() or not self._is_used:
+            return
+        if self._maker is not None:  # it looks itself whether its tracker is still wanted
             return
         if self._runs(wanted):
             self._attempted = wanted
@@ -164,26 +149,27 @@ class TrackingStage:
                 worker.facts = None
                 self._tell(EventKind.FAULT, f"Tracking failed ({error!r}). Start it again, or choose another model.")
             finally:
-                _close(tracker)
+                close_tracker(tracker)
         self._track(worker, None)
 
     def _make(self, worker: _Worker, config: TrackerConfig) -> FaceTracker | None:
         """The tracker that is wanted, and the worker in charge; None if it can't be made or is not wanted any more."""
         while True:
             self._tell(EventKind.TRACKER_LOADING, f"Loading model {model_title(config.model)} ...")
-            tracker, failure = self._try_to_open(config)
+            tracker, failure = load_tracker(config, self._make_tracker, self._report_loading)
             with self._lock:
                 wanted = self._config.tracker
-                overtaken = needs_another_tracker(config, wanted)
+                overtaken = self._gave_up or needs_another_tracker(config, wanted)
+                self._gave_up = False
                 if tracker is not None and not overtaken and not self._closing.is_set():
-                    self._maker, self._active, worker.facts = None, worker, _facts_of(tracker)
+                    self._maker, self._active, worker.facts = None, worker, facts_of(tracker)
                     break
                 done = self._closing.is_set() or not overtaken or self._runs(wanted)
                 if done:
                     self._maker = None
                 self._attempted = config = wanted
             if tracker is not None:
-                _close(tracker)
+                close_tracker(tracker)
             elif not overtaken:
                 self._tell(EventKind.TRACKER_FAILED, failure)
             if done:
@@ -191,21 +177,18 @@ class TrackingStage:
         self._tell_ready(tracker)
         return tracker
 
-    def _try_to_open(self, config: TrackerConfig) -> tuple[FaceTracker | None, str]:
-        """A tracker that has run once; or None, and why."""
-        try:
-            tracker = self._open_tracker(config)
-            # Compiles what is compiled on the first request, before it holds up the video.
-            size = tracker.model.network.config.input_size
-            blank = np.zeros((1, size, size, 3), np.uint8)
-            tracker.backend.predict(blank, heatmaps=True, reconstructions=tracker.model.reconstructs)
-            settle_memory()
-        except FewmarkError as error:
-            return None, str(error)
-        except Exception as error:
-            _log.exception("model %s can't be used", config.model)
-            return None, f"{model_title(config.model)}: can't be used here ({error!r}); choose another model"
-        return tracker, ""
+    def _report_loading(self, text: str) -> None:
+        """What the tracker that is being made waits for, such as its engine.
+
+        Raises:
+            FewmarkError: nobody wants it any more; the maker goes on to what is wanted now.
+        """
+        with self._lock:
+            overtaken = self._attempted is None or needs_another_tracker(self._attempted, self._config.tracker)
+            if self._closing.is_set() or overtaken:
+                self._gave_up = True
+                raise FewmarkError("another tracker is wanted")
+        self._tell(EventKind.TRACKER_LOADING, text)
 
     def _track(self, worker: _Worker, tracker: FaceTracker | None) -> None:
         """Until it is another worker's turn; without a tracker frames pass through."""
@@ -240,7 +223,7 @@ class TrackingStage:
         facts = worker.facts
         if facts is None or (facts.backend, facts.passed_over) == (tracker.backend.name, tracker.backends_passed_over):
             return
-        worker.facts = _facts_of(tracker)
+        worker.facts = facts_of(tracker)
         if facts.backend != tracker.backend.name:
             self._tell_ready(tracker)
 
@@ -264,11 +247,6 @@ class _Worker(Thread):
         self._work(self)
 
 
-def model_title(model: str) -> str:
-    """A model's name, or the file name where it is a file."""
-    return model if model in MODELS else Path(model).name
-
-
 def _process(
     tracker: FaceTracker, frame: Frame, config: LiveConfig, *, is_listed: bool
 ) -> tuple[TrackingResult, tuple[TrackedFace, ...] | None]:
@@ -288,27 +266,6 @@ def _process(
         faces = tuple(replace(face, reconstruction=None, recon_error=None) for face in result.faces)
         result = replace(result, faces=faces)
     return result, listed
-
-
-def _close(tracker: FaceTracker) -> None:
-    """A tracker that can't even be closed must not take the thread with it, which others wait for."""
-    try:
-        tracker.close()
-    except Exception:
-        _log.exception("model %s could not be closed", tracker.model.name)
-
-
-def _facts_of(tracker: FaceTracker) -> TrackerFacts:
-    return TrackerFacts(
-        config=tracker.config,
-        model=tracker.model.name,
-        backend=tracker.backend.name,
-        device=tracker.backend.device,
-        passed_over=tracker.backends_passed_over,
-        scheme=tracker.model.scheme,
-        reconstructs=tracker.model.reconstructs,
-        confidence_meaning=tracker.model.confidence_meaning,
-    )
 
 
 def _mirrored(frame: Frame) -> Frame:

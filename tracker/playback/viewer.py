@@ -45,6 +45,12 @@ class Picture:
     crops: Mapping[int, ImageArray]  # face id -> (S, S, 3) RGB, where it is known
     playing: bool
 
+    @property
+    def panes(self) -> int:
+        """How often the frame stands in the image: 2 with a reconstruction beside it."""
+        panes: int = self.image.shape[1] // self.frame.image.shape[1]
+        return panes
+
 
 ViewerEvent = Opened | Picture | Failed
 
@@ -97,7 +103,7 @@ class RecordingViewer:
             return
         style, results = self._style, self._results
         result = results.result_of(event.frame) if results is not None else None
-        needs_network = result is not None and bool(result.faces) and bool(pictures_for(style.overlays))
+        needs_network = result is not None and bool(result.faces) and pictures_for(style.overlays).holds_pictures
         self._number += 1
         if result is None or not (needs_network and event.playing and self._network.is_ready(style)):
             image = event.frame.image if result is None else render(result, style.overlays, style.context)

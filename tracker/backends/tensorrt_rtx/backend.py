@@ -11,7 +11,7 @@ import numpy as np
 
 from models.checkpoint import FaceModel
 from models.errors import FewmarkError
-from tracker.backends.base import Prediction
+from tracker.backends.base import LANDMARKS_ONLY, Prediction, PredictionRequest
 from tracker.backends.engine_build import EngineNotBuilt, start_build
 from tracker.backends.engine_cache import engine_path, load_engine
 from tracker.backends.tensorrt_rtx.build import (
@@ -51,25 +51,18 @@ class TensorRtRtxBackend:
         # Kernels are made on the first run: here, not in the first frame.
         self._landmarks.run(np.zeros((1, size, size, 3), np.uint8), 0, ())
 
-    def predict(
-        self,
-        crops: ImageArray,
-        *,
-        heatmaps: bool = False,
-        heatmap_of: int | None = None,
-        reconstructions: bool = False,
-    ) -> Prediction:
+    def predict(self, crops: ImageArray, request: PredictionRequest = LANDMARKS_ONLY) -> Prediction:
         runner = self._landmarks
-        if reconstructions:
+        if request.reconstructions:
             if self._with_reconstruction is None:
                 self._with_reconstruction = self._open(reconstruct=True, build=True, report=None)
             runner = self._with_reconstruction
-        shown = "heatmaps" if heatmap_of is None else "landmark_heatmaps"
+        shown = "heatmaps" if request.heatmap_of is None else "landmark_heatmaps"
         wanted = ["points", "confidence"]
-        wanted += [shown] if heatmaps else []
-        wanted += ["reconstructions"] if reconstructions else []
+        wanted += [shown] if request.heatmaps else []
+        wanted += ["reconstructions"] if request.reconstructions else []
         chunks = [
-            runner.run(crops[start : start + MAX_BATCH], heatmap_of or 0, tuple(wanted))
+            runner.run(crops[start : start + MAX_BATCH], request.heatmap_of or 0, tuple(wanted))
             for start in range(0, len(crops), MAX_BATCH)
         ]
         found = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in wanted}

@@ -62,7 +62,7 @@ def compile_engine(
     """Builds the engine for batches of 1 to ``MAX_BATCH`` crops and all ``TARGETS``; some ten seconds.
 
     Args:
-        precision: of the network; normalisation and decoding are float32.
+        precision: of the network but for its last layer; normalisation, heatmaps and decoding are float32.
         reconstruct: with the reconstruction as one more output.
         report: receives what is being done, for people.
 
@@ -79,7 +79,7 @@ def compile_engine(
     with ThreadPoolExecutor(1) as builder:
         plan, messages = builder.submit(_compile, tensorrt, proto.SerializeToString(), graph.config.input_size).result()
     description = describe_engine(messages)
-    check_precision(description, precision)
+    check_precision(description, precision, tuple(model.network.head.lin.get_parameter("weight").shape))
     return BuiltEngine(plan, description, precision)
 
 
@@ -93,14 +93,22 @@ def compile_with_reconstruction(model: FaceModel) -> bytes:
     return compile_engine(model, reconstruct=True).plan
 
 
-def check_precision(description: EngineDescription, precision: Precision) -> None:
-    """Raises FewmarkError unless all learnt weights and their layers' inputs are of that precision, points float32."""
+def check_precision(description: EngineDescription, precision: Precision, heatmap_kernel: tuple[int, ...]) -> None:
+    """Are all learnt weights and their layers' inputs of that precision?
+
+    Args:
+        heatmap_kernel: shape of the weights of the layer that gives the heatmaps, which is float32 in every engine.
+
+    Raises:
+        FewmarkError: those of a layer are not, or points and confidences are not float32.
+    """
     word = PRECISIONS[precision][1]
     for layer in description.layers:
         if not layer.weights:
             continue
         found = {tensor.datatype for tensor in (*layer.weights, *layer.inputs)}
-        if found != {word}:
+        gives_heatmaps = [tensor.shape for tensor in layer.weights] == [heatmap_kernel]
+        if found != {word} and not (gives_heatmaps and found == {"Float"}):
             raise FewmarkError(
                 f"backend {NAME}: layer {layer.name} computes in {', '.join(sorted(found))}, not in {precision}"
             )
@@ -122,7 +130,7 @@ def engine_key(model: FaceModel, *, precision: Precision = "fp16", reconstruct: 
         "onnx": _version("onnx"),
         "onnxscript": _version("onnxscript"),
         "weights": weights_hash(model),
-        "precision": precision,
+        "precision": "fp16, heatmaps fp32" if precision == "fp16" else precision,
         "batch": f"1 to {MAX_BATCH}",
         "target": TARGETS,
         "reconstructions": "yes" if reconstruct else "no",

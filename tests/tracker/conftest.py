@@ -1,0 +1,87 @@
+"""Live sessions that are listened to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from threading import Event
+from threading import enumerate as all_threads
+from typing import Any
+
+import pytest
+
+from models.checkpoint import FaceModel, save_model
+from models.crop_rule import CropRule
+from models.face_network import FaceNetwork, FaceNetworkConfig
+from models.landmark_schemes import IBUG_68
+from tracker.live import EventKind, LiveConfig, LiveEvent, LivePicture, LiveSession
+
+PATIENCE_S = 180.0  # a busy machine is no failure
+
+
+class Listener:
+    """Owns a session, and keeps what it says."""
+
+    def __init__(self, config: LiveConfig | None = None, **parts: Any) -> None:
+        self.heard = Event()
+        self.events: list[LiveEvent] = []
+        self.pictures: list[LivePicture] = []
+        self.session = LiveSession(config or LiveConfig(), on_picture=self.heard.set, on_event=self.heard.set, **parts)
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Listens until the condition holds."""
+        deadline = time.perf_counter() + PATIENCE_S
+        while True:
+            self.heard.wait(0.05)
+            self.heard.clear()
+            self.events += self.session.take_events()
+            picture = self.session.take_picture()
+            if picture is not None:
+                self.pictures.append(picture)
+            if condition():
+                return
+            assert time.perf_counter() < deadline, f"not in time; events: {self.events}"
+
+    def has(self, kind: EventKind) -> bool:
+        return any(event.kind is kind for event in self.events)
+
+    def text(self, kind: EventKind) -> str:
+        return next(event.text for event in reversed(self.events) if event.kind is kind)
+
+    @property
+    def last(self) -> LivePicture:
+        return self.pictures[-1]
+
+
+@contextmanager
+def _listening(config: LiveConfig | None = None, **parts: Any) -> Iterator[Listener]:
+    """A session that ends every thread it began."""
+    before = set(all_threads())
+    listener = Listener(config, **parts)
+    try:
+        yield listener
+    finally:
+        assert listener.session.close(PATIENCE_S)
+        for thread in set(all_threads()) - before:
+            thread.join(PATIENCE_S)  # MediaPipe's own ends a moment after its detector was closed
+            assert not thread.is_alive(), f"{thread.name} is still running"
+
+
+@pytest.fixture(scope="session")
+def listening() -> Callable[..., AbstractContextManager[Listener]]:
+    """Opens a live session; the block that it is opened in ends all of its threads."""
+    return _listening
+
+
+@pytest.fixture(scope="module")
+def reconstructing_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model that claims to reconstruct; its weights are random, so that what it shows is noise."""
+    import torch
+
+    torch.manual_seed(0)
+    network = FaceNetwork(FaceNetworkConfig(68, input_size=128, heatmap_size=64, width=0.25)).eval()
+    path = tmp_path_factory.mktemp("models") / "noise.safetensors"
+    save_model(path, FaceModel("noise", network, IBUG_68, CropRule(), reconstructs=True))
+    return path
