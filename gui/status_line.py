@@ -85,7 +85,7 @@ def pending_text(status: Status) -> str:
 
 
 def engine_text(status: Status) -> str:
-    """ "skip128 on OpenVINO, Intel Core i5, f32": as much of it as is known."""
+    """ "fast128 on OpenVINO, Intel Core i5, f32": as much of it as is known."""
     backend = BACKEND_TITLES.get(status.backend, status.backend)
     runs_on = ", ".join(part for part in (backend, status.device) if part)
     return " on ".join(part for part in (status.model, runs_on) if part)

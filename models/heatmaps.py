@@ -96,6 +96,19 @@ def _window(size: int, centre: Tensor, radius: float, dtype: torch.dtype) -> Ten
     return ((grid - centre).abs() <= radius).to(dtype)
 
 
+def _centroid_around(centre: Tensor, probability: Tensor, radius: int) -> Tensor:
+    """Mean position inside the square window around ``centre`` (B, K, 2) int64: (B, K, 2) x, y in heatmap pixels."""
+    h, w = probability.shape[-2:]
+    in_x = _window(w, centre[..., 0:1], radius, probability.dtype)
+    in_y = _window(h, centre[..., 1:2], radius, probability.dtype)
+    along_x = (in_y.unsqueeze(-2) @ probability).squeeze(-2) * in_x  # (B, K, w) mass a column, inside
+    along_y = (probability @ in_x.unsqueeze(-1)).squeeze(-1) * in_y  # (B, K, h) mass a row, inside
+    xs = torch.arange(w, device=probability.device, dtype=probability.dtype)
+    ys = torch.arange(h, device=probability.device, dtype=probability.dtype)
+    mass = along_x.sum(dim=-1).clamp_min(1e-12)
+    return torch.stack(((along_x * xs).sum(-1) / mass, (along_y * ys).sum(-1) / mass), dim=-1)
+
+
 def decode_heatmaps(
     heatmaps: Tensor,
     crop_size: int,
@@ -106,7 +119,8 @@ def decode_heatmaps(
 ) -> DecodedHeatmaps:
     """Sub-pixel points and a confidence a landmark.
 
-    The point is the centroid of the heatmap, as a probability, in a square window around its peak. The confidence of
+    The point is the centroid of the heatmap, as a probability, in a square window around the centroid of the one around
+    its peak. The confidence of
     logits is the probability mass in a smaller window; that of an imitated Gaussian is the height of its peak (SCAF,
     section 3.2: heatmaps are lower where the model is unsure). Masks instead of gathers keep the shapes static, so that
     the decoding can be exported and captured with the network.
@@ -135,14 +149,9 @@ def decode_heatmaps(
     if centroid_radius is None:
         position = expected_position(probability)
     else:
-        in_x = _window(w, peak_x, centroid_radius, probability.dtype)
-        in_y = _window(h, peak_y, centroid_radius, probability.dtype)
-        along_x = (in_y.unsqueeze(-2) @ probability).squeeze(-2) * in_x  # (B, K, w) mass a column, inside
-        along_y = (probability @ in_x.unsqueeze(-1)).squeeze(-1) * in_y  # (B, K, h) mass a row, inside
-        xs = torch.arange(w, device=heatmaps.device, dtype=probability.dtype)
-        ys = torch.arange(h, device=heatmaps.device, dtype=probability.dtype)
-        mass = along_x.sum(dim=-1).clamp_min(1e-12)
-        position = torch.stack(((along_x * xs).sum(-1) / mass, (along_y * ys).sum(-1) / mass), dim=-1)
+        # Of two equal peaks on a ridge, rounding picks one; the centroid around either lies between them.
+        centre = _centroid_around(torch.cat((peak_x, peak_y), dim=-1), probability, centroid_radius)
+        position = _centroid_around(centre.round().long(), probability, centroid_radius)
     return DecodedHeatmaps(crop_from_heatmap(position, crop_size, w), confidence)
 
 

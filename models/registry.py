@@ -39,9 +39,9 @@ MODELS: dict[str, ModelEntry] = {
             sha256="d0e0913552ec3c1fdd51cc9634e6547786bd38ce24228f65360b4a1b6943377a",
         ),
         ModelEntry(
-            name="skip128",
-            summary="68 points from 128 px crops: the same network at full width: surer, and two to three times slower",
-            sha256="35eab0b82d698ea1d2dfd27a8dfbce01095950f6954f96932a4a9081a02916e9",
+            name="fine256",
+            summary="68 points from 256 px crops: the same network grown; more accurate, and slower",
+            sha256="89a2b9c331bd8ff01c3f3c0b2817a0c39c301ac46c8bbb90a0edb8965f34f5ce",
         ),
     )
 }

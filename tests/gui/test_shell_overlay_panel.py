@@ -72,7 +72,7 @@ def test_every_key_switches_an_overlay_that_there_is(side: SidePanel, services: 
 def test_what_the_model_can_not_do_is_off_and_says_why(side: SidePanel, services: Services) -> None:
     services.settings.update("live", overlays=("heatmap", "reconstruction"), error_map=True)
     panel = OverlayPanel(services.settings, "live", side)
-    why = "The model skip128 was not trained to reconstruct faces."
+    why = "The model fine256 was not trained to reconstruct faces."
     panel.allow(SCHEME, "", why)
     for text in ("Reconstruction", "Error map"):
         chip = _chip(side, text)

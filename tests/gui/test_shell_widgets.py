@@ -243,10 +243,10 @@ def test_a_messages_button_does_it_once(qtbot: QtBot) -> None:
     ("status", "engine", "rates"),
     [
         (Status(), "", ""),
-        (Status(model="skip128"), "skip128", ""),
+        (Status(model="fine256"), "fine256", ""),
         (
-            Status("skip128", "openvino", "Intel Core i5, f32", camera_rate=30, model_rate=61.97, shown_rate=29.96),
-            "skip128 on OpenVINO, Intel Core i5, f32",
+            Status("fine256", "openvino", "Intel Core i5, f32", camera_rate=30, model_rate=61.97, shown_rate=29.96),
+            "fine256 on OpenVINO, Intel Core i5, f32",
             "camera 30.0, model 62.0, shown 30.0 fps",
         ),
         (Status(backend="tensorrt", shown_rate=25), "TensorRT", "shown 25.0 fps"),
@@ -262,11 +262,11 @@ def test_the_status_line_tells_why_no_better_engine_runs(qtbot: QtBot) -> None:
     line.show()
     (sign,) = line.findChildren(IconButton)
     assert not sign.isVisible()
-    line.show_status(Status("skip128", "eager", passed_over=(PassedOver("openvino", "not installed"),), replaced=0))
+    line.show_status(Status("fine256", "eager", passed_over=(PassedOver("openvino", "not installed"),), replaced=0))
     assert sign.isVisible()
     assert "OpenVINO: not installed" in sign.toolTip()
     assert "replaced 0" in [getattr(child, "text", str)() for child in line.findChildren(QWidget)]
     coming = PassedOver("tensorrt", "its engine is being built (1:20)", pending=True)
     line.resize(1600, line.height())
-    line.show_status(Status("skip128", "cuda_graphs", passed_over=(coming,)))
+    line.show_status(Status("fine256", "cuda_graphs", passed_over=(coming,)))
     assert "TensorRT: its engine is being built (1:20)" in [text.text() for text in line.findChildren(ElidedLabel)]

@@ -190,10 +190,10 @@ def test_dropped_files_open_where_files_belong(open_window: Windows, tmp_path: P
 def test_the_line_below_is_about_the_workspace_in_front(open_window: Windows) -> None:
     window = open_window()
     _diary(window, "Second").status_changed.emit(Status(model="of the second"))
-    _diary(window, "First").status_changed.emit(Status("skip128", "openvino", "CPU"))
+    _diary(window, "First").status_changed.emit(Status("fine256", "openvino", "CPU"))
     (line,) = window.findChildren(StatusLine)
     shown = lambda: [getattr(child, "text", str)() for child in line.findChildren(object)]  # type: ignore[type-var]  # noqa: E731
-    assert "skip128 on OpenVINO, CPU" in shown()
+    assert "fine256 on OpenVINO, CPU" in shown()
     window.show_workspace("Second")
     assert "of the second" in shown()
     window.close()
@@ -201,7 +201,7 @@ def test_the_line_below_is_about_the_workspace_in_front(open_window: Windows) ->
 
 def test_the_engine_chooser_tells_what_automatic_came_to(open_window: Windows) -> None:
     window = open_window()
-    _diary(window, "First").status_changed.emit(Status("skip128", "openvino", "CPU"))
+    _diary(window, "First").status_changed.emit(Status("fine256", "openvino", "CPU"))
     titles = [choice.currentText() for choice in window.findChildren(Choice)]
     assert "Automatic (OpenVINO)" in titles
     window.services.models.choose_backend("eager")

@@ -28,7 +28,7 @@ def _skip_without_openvino() -> None:
 
 @pytest.fixture(scope="module")
 def model() -> FaceModel:
-    return open_model("skip128")
+    return open_model("fine256")
 
 
 @pytest.fixture(scope="module")

@@ -181,7 +181,7 @@ def test_what_can_not_be_made_is_told_before_anything_is_written(
     heatmaps = ExportChoice(video=True, overlays=("heatmap",))
     without_crops = replace(results, crop_size=np.zeros_like(results.crop_size))
     with pytest.raises(FewmarkError, match="don't say where the crops lay"):
-        export_results(request_for(clip, without_crops, tmp_path / "a", heatmaps, "skip128"))
+        export_results(request_for(clip, without_crops, tmp_path / "a", heatmaps, "fine256"))
     with pytest.raises(FewmarkError, match="neither a shipped model"):
         export_results(request_for(clip, results, tmp_path / "a", heatmaps, "no such model"))
     assert list((tmp_path / "a").iterdir()) == []

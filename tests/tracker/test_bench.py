@@ -142,7 +142,7 @@ def test_the_network_is_measured_against_what_the_machine_can_do(report: BenchRe
 
 
 def test_the_cost_of_a_network_is_counted_by_hand() -> None:
-    model = open_model("skip128")
+    model = open_model("fine256")
     macs = parameters = 0
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -162,7 +162,7 @@ def test_the_cost_of_a_network_is_counted_by_hand() -> None:
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d)):
             layer.register_forward_hook(count)
     with torch.no_grad():
-        network(torch.zeros(1, 3, 128, 128))
+        network(torch.zeros(1, 3, 256, 256))
     cost = model_cost(model)
     assert cost.flops == 2 * macs
     assert cost.parameters == parameters
@@ -249,7 +249,7 @@ def test_options_that_can_not_work_are_refused_before_measuring(clip: Path, tmp_
     run = run_command(str(clip), "--peers", "openface")
     assert run.returncode == 2
     assert "peer 'openface' is unknown; choose from mediapipe" in run.stderr
-    run = run_command(str(clip), "--soak", "1000", "--models", "skip128,fast128")
+    run = run_command(str(clip), "--soak", "1000", "--models", "fine256,fast128")
     assert run.returncode == 2
     assert "--soak watches one model on one backend" in run.stderr
 

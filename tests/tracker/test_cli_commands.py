@@ -125,7 +125,7 @@ def test_texts_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_doctor_finds_what_tracking_needs() -> None:
     run = CliRunner().invoke(app, ["doctor"])
     assert run.exit_code == 0, run.output
-    for subject in ("Python", "torch", "GPU:", "model skip128:", "detector short_range:", "camera:", "(chosen)"):
+    for subject in ("Python", "torch", "GPU:", "model fine256:", "detector short_range:", "camera:", "(chosen)"):
         assert subject in run.stdout
     assert "missing" not in run.stdout
     assert all(backend in run.stdout for backend in BACKENDS)
@@ -136,7 +136,7 @@ def test_the_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_pa
     (tmp_path / "face_detection_short_range.tflite").write_text("not a model")
     run = CliRunner().invoke(app, ["doctor", "--model-dir", str(tmp_path)])
     assert run.exit_code == 2
-    assert "missing model skip128: " in run.stdout
+    assert "missing model fine256: " in run.stdout
     assert "missing detector short_range: " in run.stdout
     assert run.stderr == "error: something that tracking needs is missing: see above\n"
 
@@ -144,5 +144,5 @@ def test_the_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_models_are_listed_with_their_facts() -> None:
     run = CliRunner().invoke(app, ["models"])
     assert run.exit_code == 0
-    for fact in ("fast128 (default)", "300w-68, 68 points", "NME ", "reconstructs", "skip128.safetensors"):
+    for fact in ("fast128 (default)", "300w-68, 68 points", "NME ", "reconstructs", "fine256.safetensors"):
         assert fact in run.stdout

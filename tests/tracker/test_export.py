@@ -88,9 +88,9 @@ def test_the_documents_example_runs_without_this_project(tmp_path: Path) -> None
     _needs("onnx", "onnxscript", "onnxruntime")
     (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     assert len([line for line in example.splitlines() if line.strip()]) <= 20
-    run = CliRunner().invoke(app, ["export", "skip128", "--out", str(tmp_path / "skip128.onnx")])
+    run = CliRunner().invoke(app, ["export", "fast128", "--out", str(tmp_path / "fast128.onnx")])
     assert run.exit_code == 0, run.output
-    assert run.stdout.split() == [str(tmp_path / "skip128.onnx")]
+    assert run.stdout.split() == [str(tmp_path / "fast128.onnx")]
     with open_source(demo_clip()) as source:
         image = next(iter(source)).image
     cv2.imwrite(str(tmp_path / "face.png"), image[:, :, ::-1])
@@ -100,7 +100,7 @@ def test_the_documents_example_runs_without_this_project(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
-    model = open_model("skip128")
+    model = open_model("fast128")
     assert [row[0] for row in rows] == list(model.scheme.point_names)
     left, top, right, bottom = BOX
     assert f"{left}, {top}, {right}, {bottom}" in example
@@ -120,10 +120,10 @@ def test_the_documents_example_runs_without_this_project(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_an_openvino_file_computes_what_eager_does(tmp_path: Path) -> None:
     _needs("openvino")
-    model = open_model("skip128")
-    report = export_model(model, tmp_path / "skip128.xml", "openvino")
-    assert [path.name for path in report.paths] == ["skip128.xml", "skip128.bin"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["skip128.bin", "skip128.xml"]
+    model = open_model("fast128")
+    report = export_model(model, tmp_path / "fast128.xml", "openvino")
+    assert [path.name for path in report.paths] == ["fast128.xml", "fast128.bin"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fast128.bin", "fast128.xml"]
     crops = self_test_crops(128, model.crop_rule)
     (found,) = run_openvino(report.paths[0], [crops[:3]])
     wanted = EagerBackend(model, "cpu").predict(crops[:3])
@@ -163,13 +163,13 @@ def test_a_missing_extra_is_named(
 
 
 def test_what_cannot_be_exported_is_refused_at_once(tmp_path: Path) -> None:
-    model = open_model("skip128")
+    model = open_model("fast128")
     for arguments, message in (
-        (["export", "skip128", "--format", "tflite"], "choose one of onnx, openvino"),
-        (["export", "skip128", "--out", str(tmp_path / "a.pt")], "files of format onnx end in .onnx"),
-        (["build-engine", "skip128", "--backend", "eager"], "choose tensorrt_rtx or tensorrt"),
-        (["build-engine", "skip128", "--precision", "int3"], "choose one of fp16, fp32"),
-        (["build-engine", "skip128", "--precision", "fp32"], "--out"),
+        (["export", "fast128", "--format", "tflite"], "choose one of onnx, openvino"),
+        (["export", "fast128", "--out", str(tmp_path / "a.pt")], "files of format onnx end in .onnx"),
+        (["build-engine", "fast128", "--backend", "eager"], "choose tensorrt_rtx or tensorrt"),
+        (["build-engine", "fast128", "--precision", "int3"], "choose one of fp16, fp32"),
+        (["build-engine", "fast128", "--precision", "fp32"], "--out"),
     ):
         run = CliRunner().invoke(app, arguments)
         assert run.exit_code == 2

@@ -32,7 +32,7 @@ INFO = SourceInfo("Logitech BRIO", 64, 48, 30.0, None, is_live=True)
 MEANING = "probability of an error below 5 %"
 FACTS = TrackerFacts(
     TrackerConfig(),
-    model="skip128",
+    model="fine256",
     backend="eager",
     device="CPU, 2 threads",
     passed_over=(),
@@ -120,7 +120,7 @@ def test_all_files_of_a_recording_tell_the_same(tmp_path: Path) -> None:
     assert rows[0]["source"] == str(video)
 
     sidecar = json.loads((folder / f"{recorder.stem}.fewmark.json").read_text())
-    assert (sidecar["frames"], sidecar["frames_with_face"], sidecar["model"]) == (4, 4, "skip128")
+    assert (sidecar["frames"], sidecar["frames_with_face"], sidecar["model"]) == (4, 4, "fine256")
     assert sidecar["confidence_meaning"] == MEANING
     assert read_results(folder / f"{recorder.stem}.jsonl").confidence_meaning == MEANING
     assert sidecar["recording"]["source"] == "Logitech BRIO"

@@ -85,7 +85,7 @@ def test_the_command_measures_reports_and_compares(few_faces: Path, tmp_path: Pa
         (("evaluate-video", "nowhere.mp4"), "nowhere.mp4: no such file"),
         (("evaluate-video", "nowhere.mp4", "--normaliser", "nose"), "normaliser 'nose' is unknown"),
         (("calibrate", "nowhere.safetensors", "--data", "."), "nowhere.safetensors: neither a shipped model"),
-        (("calibrate", "skip128", "--data", "."), "skip128: a shipped model stays as it is; say with --out"),
+        (("calibrate", "fine256", "--data", "."), "fine256: a shipped model stays as it is; say with --out"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(arguments: tuple[str, ...], complaint: str) -> None:
