@@ -34,19 +34,19 @@ MODELS: dict[str, ModelEntry] = {
     entry.name: entry
     for entry in (
         ModelEntry(
-            name="fast128",
-            summary="68 points from 128 px crops: encoder, decoder and ITLs with skip connections at half width",
-            sha256="d0e0913552ec3c1fdd51cc9634e6547786bd38ce24228f65360b4a1b6943377a",
+            name="fine256",
+            summary="68 points from 256 px crops: encoder, decoder and ITLs with skip connections at half width",
+            sha256="89a2b9c331bd8ff01c3f3c0b2817a0c39c301ac46c8bbb90a0edb8965f34f5ce",
         ),
         ModelEntry(
-            name="fine256",
-            summary="68 points from 256 px crops: the same network grown; more accurate, and slower",
-            sha256="89a2b9c331bd8ff01c3f3c0b2817a0c39c301ac46c8bbb90a0edb8965f34f5ce",
+            name="fast128",
+            summary="68 points from 128 px crops: what fine256 grew from; faster, and less accurate",
+            sha256="d0e0913552ec3c1fdd51cc9634e6547786bd38ce24228f65360b4a1b6943377a",
         ),
     )
 }
 
-DEFAULT_MODEL = "fast128"
+DEFAULT_MODEL = "fine256"
 
 
 def open_model(name_or_path: str | Path) -> FaceModel:

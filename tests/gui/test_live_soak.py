@@ -22,6 +22,7 @@ from pytestqt.qtbot import QtBot
 from gui.live import LiveWorkspace
 from gui.services import Services
 from gui.tracker_bridge import LiveBridge
+from tracker.allocator import give_frames_back
 from tracker.bench.soak import MIN_SOAK_FRAMES, MemorySample, memory_slope
 
 BEAT_MS = 10
@@ -130,6 +131,7 @@ def test_the_gui_thread_never_works_long_and_no_thread_is_left_behind(
 
 @pytest.mark.slow
 def test_ten_minutes_leave_no_trace(live: LiveWorkspace, qtbot: QtBot) -> None:
+    give_frames_back()  # as the command does
     process = psutil.Process()
     statistics = live.bridge.session.statistics
     shown = Shown(live)
