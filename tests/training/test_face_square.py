@@ -97,7 +97,7 @@ def test_ten_images_teach_a_set_of_ones_own(faces: list[FaceSample], tmp_path: P
         writer.writerow(["image", "split", *(f"{name}_{axis}" for name in FIVE.point_names for axis in "xy")])
         for number, face in enumerate(faces):
             writer.writerow([face.image_path, "train" if number < 10 else "test", *five_of(face.points).ravel()])
-    recipe = load_toml(LandmarkRecipe, find_recipe(Path("teach128")))
+    recipe = load_toml(LandmarkRecipe, find_recipe(Path("teach256")))
     recipe = replace(recipe, data=DataConfig(dataset="csv", validation=0.0))
     path = train_landmarks(recipe, table, tmp_path / "run", processes=Processes(torch.device("cpu")))
     assert path is not None

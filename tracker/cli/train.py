@@ -28,8 +28,8 @@ _AutoencoderRecipe = Annotated[
 _LandmarkRecipe = Annotated[
     Path,
     typer.Argument(
-        help="A recipe (TOML), or the name of a shipped one: teach128, fast128, skip128, fine256, few128, "
-        "scaf256, 3fabrec-landmarks256."
+        help="A recipe (TOML), or the name of a shipped one: teach256, teach128, fine256, fast128, skip128, "
+        "few128, scaf256, 3fabrec-landmarks256."
     ),
 ]
 _Data = Annotated[
