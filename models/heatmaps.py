@@ -20,6 +20,9 @@ from torch.nn import functional as F
 HeatmapKind = Literal["logits", "gaussian"]
 
 
+_SHIFTS = 2  # steps of mean shift
+
+
 class DecodedHeatmaps(NamedTuple):
     """What ``decode_heatmaps`` returns."""
 
@@ -96,15 +99,24 @@ def _window(size: int, centre: Tensor, radius: float, dtype: torch.dtype) -> Ten
     return ((grid - centre).abs() <= radius).to(dtype)
 
 
-def _centroid_around(centre: Tensor, probability: Tensor, radius: int) -> Tensor:
-    """Mean position inside the square window around ``centre`` (B, K, 2) int64: (B, K, 2) x, y in heatmap pixels."""
+def _shifted(position: Tensor, probability: Tensor, sigma: float) -> Tensor:
+    """The mean of each map under a Gaussian window around ``position``: one step of mean shift.
+
+    Args:
+        position: (B, K, 2) x, y in heatmap pixels.
+        probability: (B, K, h, w).
+        sigma: of the window, heatmap pixels.
+
+    Returns:
+        (B, K, 2) x, y in heatmap pixels.
+    """
     h, w = probability.shape[-2:]
-    in_x = _window(w, centre[..., 0:1], radius, probability.dtype)
-    in_y = _window(h, centre[..., 1:2], radius, probability.dtype)
-    along_x = (in_y.unsqueeze(-2) @ probability).squeeze(-2) * in_x  # (B, K, w) mass a column, inside
-    along_y = (probability @ in_x.unsqueeze(-1)).squeeze(-1) * in_y  # (B, K, h) mass a row, inside
     xs = torch.arange(w, device=probability.device, dtype=probability.dtype)
     ys = torch.arange(h, device=probability.device, dtype=probability.dtype)
+    near_x = torch.exp(-((xs - position[..., 0:1]) ** 2) / (2 * sigma**2))  # (B, K, w)
+    near_y = torch.exp(-((ys - position[..., 1:2]) ** 2) / (2 * sigma**2))  # (B, K, h)
+    along_x = (near_y.unsqueeze(-2) @ probability).squeeze(-2) * near_x  # (B, K, w) mass a column, in the window
+    along_y = (probability @ near_x.unsqueeze(-1)).squeeze(-1) * near_y  # (B, K, h) mass a row, in the window
     mass = along_x.sum(dim=-1).clamp_min(1e-12)
     return torch.stack(((along_x * xs).sum(-1) / mass, (along_y * ys).sum(-1) / mass), dim=-1)
 
@@ -114,22 +126,22 @@ def decode_heatmaps(
     crop_size: int,
     *,
     kind: HeatmapKind = "logits",
-    centroid_radius: int | None = 5,
+    window_sigma: float | None = 5.0,
     confidence_radius: int = 3,
 ) -> DecodedHeatmaps:
     """Sub-pixel points and a confidence a landmark.
 
-    The point is the centroid of the heatmap, as a probability, in a square window around the centroid of the one around
-    its peak. The confidence of
-    logits is the probability mass in a smaller window; that of an imitated Gaussian is the height of its peak (SCAF,
-    section 3.2: heatmaps are lower where the model is unsure). Masks instead of gathers keep the shapes static, so that
-    the decoding can be exported and captured with the network.
+    The point is where two steps of mean shift lead from the heatmap's peak, as a probability, under a Gaussian window:
+    where two pixels of a ridge are nearly alike, rounding picks the peak, but hardly moves the point. The confidence of
+    logits is the probability mass in a smaller, square window; that of an imitated Gaussian is the height of its peak
+    (SCAF, section 3.2: heatmaps are lower where the model is unsure). Windows instead of gathers keep the shapes
+    static, so that the decoding can be exported and captured with the network.
 
     Args:
         heatmaps: (B, K, h, w), h == w.
         crop_size: side S of the crop that the heatmaps cover, px.
-        centroid_radius: the centroid's window is 2 * radius + 1 wide; None takes the whole map (differentiable).
-        confidence_radius: likewise for the confidence; 3 is the 7 x 7 window.
+        window_sigma: of the Gaussian window, heatmap pixels; None takes the whole map (differentiable).
+        confidence_radius: the square window is 2 * radius + 1 wide; 3 is the 7 x 7 window.
 
     Returns:
         Points in crop pixels, and confidences.
@@ -146,12 +158,12 @@ def decode_heatmaps(
     else:
         confidence = heatmaps.float().amax(dim=(-2, -1))
     confidence = confidence.clamp(0, 1)
-    if centroid_radius is None:
+    if window_sigma is None:
         position = expected_position(probability)
     else:
-        # Of two equal peaks on a ridge, rounding picks one; the centroid around either lies between them.
-        centre = _centroid_around(torch.cat((peak_x, peak_y), dim=-1), probability, centroid_radius)
-        position = _centroid_around(centre.round().long(), probability, centroid_radius)
+        position = torch.cat((peak_x, peak_y), dim=-1).to(probability.dtype)
+        for _ in range(_SHIFTS):
+            position = _shifted(position, probability, window_sigma)
     return DecodedHeatmaps(crop_from_heatmap(position, crop_size, w), confidence)
 
 

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tracker.config import TrackerConfig
 from tracker.pipeline import FaceTracker, open_tracker
 
 ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("any machine", deadline=None)  # a busy one may take a second over anything
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

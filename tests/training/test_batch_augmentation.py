@@ -65,7 +65,7 @@ def test_a_vanishing_change_is_nearly_the_identity(flip: float) -> None:
     torch.testing.assert_close(sampled, exact, atol=1e-4, rtol=0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**62))
 def test_image_and_points_move_together(seed: int) -> None:
     stored, before = marked_crops(4)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -84,7 +84,6 @@ def test_the_size_is_that_of_the_loaded_image(tmp_path: Path, orientation: int) 
 names = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 6)), max_size=40)
 
 
-@settings(deadline=None)
 @given(names, st.floats(0, 1))
 def test_no_split_parts_a_group(drawn: list[tuple[str, int]], fraction: float) -> None:
     samples = [sample(subset=subset, group=f"person {group}") for subset, group in drawn]
@@ -95,7 +94,6 @@ def test_no_split_parts_a_group(drawn: list[tuple[str, int]], fraction: float) -
     assert [list(map(id, part)) for part in again] == [list(map(id, part)) for part in (train, validation)]
 
 
-@settings(deadline=None)
 @given(st.floats(0.2, 4), st.floats(-math.pi, math.pi), st.floats(-50, 50), st.sets(st.integers(0, 3), max_size=2))
 def test_hidden_landmarks_are_where_the_mean_face_has_them(
     scale: float, roll: float, shift: float, hidden: set[int]
