@@ -177,7 +177,8 @@ def test_a_skull_on_a_shirt_is_no_face(shared_data: Path, face_tracker: FaceTrac
     face_tracker.reset()
     with open_source(shared_data / "videos/two_faces_720p.mp4", end_s=0.35) as source:
         results = [face_tracker.process(frame, recorded=True) for frame in source]
-    assert [result.frame.index for result in results if result.faces] == [8, 9]
+    seen = [result.frame.index for result in results if result.faces]
+    assert seen in ([8, 9], [9])  # the first ones of a film scene: that face is turned away
 
 
 def test_a_lost_face_is_found_again_under_its_id(face_tracker: FaceTracker, portrait: ImageArray) -> None:
