@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from models.registry import DEFAULT_MODEL
 from tracker.backends import BACKENDS
 from tracker.cli import app, console
 from tracker.dataclass_toml import load_toml
@@ -144,5 +145,5 @@ def test_the_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_models_are_listed_with_their_facts() -> None:
     run = CliRunner().invoke(app, ["models"])
     assert run.exit_code == 0
-    for fact in ("fast128 (default)", "300w-68, 68 points", "NME ", "reconstructs", "fine256.safetensors"):
+    for fact in (f"{DEFAULT_MODEL} (default)", "300w-68, 68 points", "NME ", "reconstructs", "fast128.safetensors"):
         assert fact in run.stdout

@@ -139,7 +139,7 @@ def test_landmarks_are_compared_by_their_names(few_faces: Path, tmp_path: Path) 
     np.testing.assert_allclose(found.predicted, expected.predicted, atol=0.01)
 
     write_csv(tmp_path / "turned.csv", samples, [*names[:-1], "forehead"])
-    with pytest.raises(FewmarkError, match=r"fast128 can't be measured on these labels: .*forehead is none of them"):
+    with pytest.raises(FewmarkError, match=r"can't be measured on these labels: .*forehead is none of them"):
         evaluate_model(None, tmp_path, dataset="csv", subset="all", backend="eager")
 
 
