@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.checkpoint import read_safetensors, write_safetensors
 from models.errors import FewmarkError
+from models.heatmaps import crop_from_heatmap
 from models.registry import open_model
 from tracker.backends import choose_backend
 from tracker.mirroring import predict_both_ways
@@ -35,7 +36,7 @@ class FaceLabels:
 
     def at(self, size: int) -> Tensor:
         """The points (N, K, 2) in pixels of the same crops with another side."""
-        return (self.points + 0.5) * (size / self.crop_size) - 0.5
+        return crop_from_heatmap(self.points, size, self.crop_size)
 
 
 def label_faces(

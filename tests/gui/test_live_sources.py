@@ -12,30 +12,21 @@ import cv2
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
+from window_steps import PATIENCE_MS, Messages, control, no_tracker, texts_in
 
 from gui.live import LiveWorkspace
 from gui.live.requests import source_choices
-from gui.services import Action, Level, Services
+from gui.services import Services
 from models.errors import FewmarkError
 from tracker.assets import demo_clip
-from tracker.config import TrackerConfig
 from tracker.live import PacedSource, SourceRequest
-from tracker.pipeline import FaceTracker
 from tracker.sources import CameraInfo, FrameSource, open_source
 from tracker.sources.base import SingleUseSource
 from tracker.types import Frame, SourceInfo
 
-PATIENCE_MS = 180_000  # a busy machine is no failure
-
-Messages = list[tuple[str, Level, Action | None]]
 BRIO = CameraInfo("Logitech BRIO", "046d:085e", 0, cv2.CAP_V4L2)
 C920 = CameraInfo("Logitech C920", "046d:082d", 2, cv2.CAP_V4L2)
-
-
-def no_tracker(_config: TrackerConfig) -> FaceTracker:
-    raise FewmarkError("no model here; install one")
 
 
 class GreyCamera(SingleUseSource):
@@ -54,17 +45,6 @@ class GreyCamera(SingleUseSource):
             yield Frame(image, index, time.perf_counter())
             index += 1
         raise FewmarkError("camera grey: no frame for 3 s; check its cable")
-
-
-def control(parent: QWidget, text: str) -> QPushButton:
-    """The button or chip of that name."""
-    (found,) = (b for b in parent.findChildren(QPushButton) if b.text() == text)
-    return found
-
-
-def texts_in(widget: QWidget) -> list[str]:
-    """What a widget says to its reader."""
-    return [label.text() for label in widget.findChildren(QLabel) if label.isVisible()]
 
 
 def test_without_a_camera_the_demo_clip_plays_and_a_sentence_says_why(

@@ -10,24 +10,15 @@ import cv2
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, QPointF, Qt
-from PyQt6.QtWidgets import QLabel, QPushButton, QWidget
+from PyQt6.QtWidgets import QPushButton, QWidget
 from pytestqt.qtbot import QtBot
+from window_steps import PATIENCE_MS, Messages, control, no_tracker, texts_in
 
 from gui.live import LiveWorkspace
-from gui.services import Action, Level, Services
+from gui.services import Level, Services
 from gui.workspace import Status
-from models.errors import FewmarkError
 from models.registry import DEFAULT_MODEL
-from tracker.config import TrackerConfig
-from tracker.pipeline import FaceTracker
 from tracker.sources import open_source
-
-PATIENCE_MS = 180_000  # a busy machine is no failure
-Messages = list[tuple[str, Level, Action | None]]
-
-
-def no_tracker(_config: TrackerConfig) -> FaceTracker:
-    raise FewmarkError("no model here; install one")
 
 
 def overlays_of(services: Services) -> tuple[str, ...]:
@@ -41,17 +32,6 @@ def has_face(live: LiveWorkspace) -> bool:
 def has_reconstruction(live: LiveWorkspace) -> bool:
     faces = live.picture.tracked.result.faces if live.picture is not None else ()
     return any(face.reconstruction is not None for face in faces)
-
-
-def control(parent: QWidget, text: str) -> QPushButton:
-    """The button or chip of that name."""
-    (found,) = (b for b in parent.findChildren(QPushButton) if b.text() == text)
-    return found
-
-
-def texts_in(widget: QWidget) -> list[str]:
-    """What a widget says to its reader."""
-    return [label.text() for label in widget.findChildren(QLabel) if label.isVisible()]
 
 
 def test_from_start_to_a_recording_that_opens_again(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 from pytestqt.qtbot import QtBot
+from window_steps import MakeWorkspace, Messages, entry_of, processed, shown_index, wait_until
 
-from gui.services import Action, Level, Services
-from gui.video import VideoWorkspace
-from gui.video.entry import Entry
+from gui.services import Services
 from gui.video.wording import status_of
 from models.checkpoint import FaceModel, save_model
 from models.registry import DEFAULT_MODEL, open_model
@@ -19,29 +17,6 @@ from tracker.batch import Job, OutputChoice, run_job
 from tracker.batch.export import ExportChoice
 from tracker.config import TrackerConfig
 from tracker.pipeline import FaceTracker, open_tracker
-
-WAIT_MS = 120_000  # this machine may be busy with something else
-Messages = list[tuple[str, Level, Action | None]]
-MakeWorkspace = Callable[[], VideoWorkspace]
-
-
-def wait_until(qtbot: QtBot, condition: Callable[[], object]) -> None:
-    qtbot.waitUntil(lambda: bool(condition()), timeout=WAIT_MS)
-
-
-def entry_of(workspace: VideoWorkspace) -> Entry:
-    entry = workspace.library.get(workspace._chosen)
-    assert entry is not None
-    return entry
-
-
-def shown_index(workspace: VideoWorkspace) -> int | None:
-    picture = workspace.stage.picture
-    return None if picture is None else picture.frame.index
-
-
-def processed(workspace: VideoWorkspace) -> bool:
-    return entry_of(workspace).loaded is not None
 
 
 def test_exports_and_single_frames_land_where_they_should(

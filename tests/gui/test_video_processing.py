@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,43 +12,21 @@ import pytest
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from window_steps import MakeWorkspace, Messages, entry_of, processed, shown_index, wait_until
 
-from gui.services import Action, Level, Services
+from gui.services import Level, Services
 from gui.video import VideoWorkspace
-from gui.video.entry import Entry
 from gui.video.wording import state_of
 from models.registry import DEFAULT_MODEL, open_model
 from tracker.batch.progress import TaskState
 from tracker.pipeline import FaceTracker
 
 FRAMES = 20  # of the film
-WAIT_MS = 120_000  # this machine may be busy with something else
-Messages = list[tuple[str, Level, Action | None]]
-MakeWorkspace = Callable[[], VideoWorkspace]
-
-
-def wait_until(qtbot: QtBot, condition: Callable[[], object]) -> None:
-    qtbot.waitUntil(lambda: bool(condition()), timeout=WAIT_MS)
-
-
-def entry_of(workspace: VideoWorkspace) -> Entry:
-    entry = workspace.library.get(workspace._chosen)
-    assert entry is not None
-    return entry
-
-
-def shown_index(workspace: VideoWorkspace) -> int | None:
-    picture = workspace.stage.picture
-    return None if picture is None else picture.frame.index
 
 
 def tracked_frames(workspace: VideoWorkspace) -> int:
     task = entry_of(workspace).task
     return 0 if task is None else task.frames
-
-
-def processed(workspace: VideoWorkspace) -> bool:
-    return entry_of(workspace).loaded is not None
 
 
 def test_processing_shows_results_which_open_again_without_the_network(

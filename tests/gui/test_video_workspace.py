@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -10,39 +9,16 @@ import numpy as np
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QAbstractButton, QAbstractSlider, QComboBox, QListWidget, QScrollBar, QWidget
 from pytestqt.qtbot import QtBot
+from window_steps import MakeWorkspace, Messages, entry_of, processed, shown_index, wait_until
 
 from gui.confidence_plot import ConfidencePlot
-from gui.services import Action, Level, Services
-from gui.video import VideoWorkspace
-from gui.video.entry import Entry
+from gui.services import Services
 from tracker.batch import Job, OutputChoice, run_job
 from tracker.pipeline import FaceTracker
 from tracker.sources import open_source
 from tracker.types import ImageArray
 
 FRAMES = 20  # of the film
-WAIT_MS = 120_000  # this machine may be busy with something else
-Messages = list[tuple[str, Level, Action | None]]
-MakeWorkspace = Callable[[], VideoWorkspace]
-
-
-def wait_until(qtbot: QtBot, condition: Callable[[], object]) -> None:
-    qtbot.waitUntil(lambda: bool(condition()), timeout=WAIT_MS)
-
-
-def entry_of(workspace: VideoWorkspace) -> Entry:
-    entry = workspace.library.get(workspace._chosen)
-    assert entry is not None
-    return entry
-
-
-def shown_index(workspace: VideoWorkspace) -> int | None:
-    picture = workspace.stage.picture
-    return None if picture is None else picture.frame.index
-
-
-def processed(workspace: VideoWorkspace) -> bool:
-    return entry_of(workspace).loaded is not None
 
 
 def test_an_empty_workspace_says_what_to_do(open_workspace: MakeWorkspace) -> None:

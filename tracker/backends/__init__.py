@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracker.backends.base import Backend, PassedOver, Prediction, PredictionRequest
-from tracker.backends.ladder import BACKENDS, Choice, Rung, choose_backend, survey
+from tracker.backends.ladder import BACKENDS, Choice, Rung, choose_backend, run_once, survey
 
 __all__ = [
     "BACKENDS",
@@ -14,5 +14,6 @@ __all__ = [
     "PredictionRequest",
     "Rung",
     "choose_backend",
+    "run_once",
     "survey",
 ]

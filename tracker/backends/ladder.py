@@ -182,15 +182,19 @@ def _forced(name: str, model: FaceModel, test: SelfTest, report: Callable[[str],
         raise FewmarkError(f"backend {name}: {_reason(name, error)}") from error
 
 
+def run_once(backend: Backend, model: FaceModel) -> None:
+    """Makes what a backend makes on its first request, before that would hold up the video."""
+    size = model.network.config.input_size
+    request = PredictionRequest(heatmaps=True, reconstructions=model.reconstructs)
+    backend.predict(np.zeros((1, size, size, 3), np.uint8), request)
+
+
 def _upgrading(at_hand: Backend, better: str, model: FaceModel, test: SelfTest) -> Backend:
     """Goes over to the better backend once its engine is built."""
 
     def make(report: Callable[[str], None]) -> Backend:
         backend = _forced(better, model, test, report)
-        # What is made on the first request must not hold up the video then.
-        size = model.network.config.input_size
-        request = PredictionRequest(heatmaps=True, reconstructions=model.reconstructs)
-        backend.predict(np.zeros((1, size, size, 3), np.uint8), request)
+        run_once(backend, model)
         return backend
 
     return UpgradingBackend(at_hand, better, make)

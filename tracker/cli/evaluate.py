@@ -9,7 +9,7 @@ import typer
 
 from models.errors import FewmarkError
 from tracker.cli.console import emit, err, graceful_stop, out, say, warn
-from tracker.cli.train import DATASET_NAMES
+from tracker.cli.options import BACKEND_HELP, DATASET_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +25,7 @@ _Subset = Annotated[
 ]
 _Backend = Annotated[
     str,
-    typer.Option(
-        metavar="NAME", help="What runs the network (fewmark doctor lists what can); auto takes the best that works."
-    ),
+    typer.Option(metavar="NAME", help=BACKEND_HELP),
 ]
 _ModelDir = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder with detector model files.")]
 _Normaliser = Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tracker.cli.console import emit, graceful_stop
+from tracker.cli.options import BACKEND_HELP
 
 
 def label_faces(
@@ -21,7 +22,7 @@ def label_faces(
         str,
         typer.Option(
             metavar="NAME",
-            help="What runs the network (fewmark doctor lists what can); auto takes the best that works.",
+            help=BACKEND_HELP,
         ),
     ] = "auto",
 ) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from models.errors import FewmarkError
 from tracker.cli.console import emit, err, fail, graceful_stop, say, warn
+from tracker.cli.options import BACKEND_HELP
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -57,7 +58,7 @@ def track(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What runs the network (fewmark doctor lists what can); auto takes the best that works.",
+            help=BACKEND_HELP,
         ),
     ] = None,
     detector: Annotated[

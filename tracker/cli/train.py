@@ -9,6 +9,7 @@ import typer
 
 from models.errors import FewmarkError
 from tracker.cli.console import emit, graceful_stop, out, warn
+from tracker.cli.options import DATASET_NAMES
 
 if TYPE_CHECKING:
     from training.config import LandmarkRecipe
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 DEVICE_HELP = "A torch device; default: a GPU if there is one."
 DEVICES_HELP = "Processes on this machine, one a GPU; more than one needs the extra cluster."
 NODES_HELP = "Machines; start the same command on each of them."
-DATASET_NAMES = "labels, csv, dlib-xml, 300w, 300w-lp, wflw, aflw, aflw-21, aflw2000-3d, cofw"
 PRECISION_HELP = "auto, fp32, bf16 or fp16, instead of the recipe's."
 
 _AutoencoderRecipe = Annotated[

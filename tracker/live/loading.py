@@ -7,12 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from models.errors import FewmarkError
 from models.landmark_schemes import LandmarkScheme
 from models.registry import MODELS
-from tracker.backends import PassedOver, PredictionRequest
+from tracker.backends import PassedOver, run_once
 from tracker.config import TrackerConfig
 from tracker.live.memory import settle_memory
 from tracker.pipeline import FaceTracker
@@ -66,7 +64,7 @@ def load_tracker(
     tracker: FaceTracker | None = None
     try:
         tracker = make(config, report)
-        _run_once(tracker)
+        run_once(tracker.backend, tracker.model)
         settle_memory()
         return tracker, ""
     except FewmarkError as error:
@@ -77,13 +75,6 @@ def load_tracker(
     if tracker is not None:
         close_tracker(tracker)
     return None, why
-
-
-def _run_once(tracker: FaceTracker) -> None:
-    """Compiles what is compiled on the first request, before it holds up the video."""
-    size = tracker.model.network.config.input_size
-    request = PredictionRequest(heatmaps=True, reconstructions=tracker.model.reconstructs)
-    tracker.backend.predict(np.zeros((1, size, size, 3), np.uint8), request)
 
 
 def close_tracker(tracker: FaceTracker) -> None:
