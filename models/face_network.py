@@ -5,12 +5,12 @@ Legend: B batch, K landmarks, S crop side, h heatmap side, Z length of the laten
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from models.autoencoder import CHANNEL_MEAN, Decoder, Encoder, check_can_grow, start_as_identity
+from models.autoencoder import CHANNEL_MEAN, Decoder, Encoder
 from models.heatmaps import DecodedHeatmaps, HeatmapKind, decode_heatmaps
 from models.transfer_layers import LandmarkHead
 
@@ -90,18 +90,3 @@ class FaceNetwork(nn.Module):
     def reconstruct(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) RGB in 0..1 to what the autoencoder makes of it, the same shape and range."""
         return self.decode(self.encode(images))
-
-
-def grow_network(small: FaceNetwork) -> FaceNetwork:
-    """The 256 px form that starts with the weights of a trained 128 px form; the heatmaps keep their side.
-
-    Layers that the small one lacks start as 3FabRec's grown autoencoder does (``models.autoencoder.grow``).
-
-    Raises:
-        FewmarkError: it is no 128 px form.
-    """
-    check_can_grow(small.config.input_size)
-    grown = FaceNetwork(replace(small.config, input_size=256))
-    grown.load_state_dict(small.state_dict(), strict=False)
-    start_as_identity(grown.encoder)
-    return grown

@@ -10,7 +10,8 @@ from models.autoencoder_file import TrainedAutoencoder, load_autoencoder
 from models.checkpoint import FaceModel, load_model, read_safetensors
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
-from models.face_network import FaceNetwork, FaceNetworkConfig, grow_network
+from models.face_network import FaceNetwork, FaceNetworkConfig
+from models.growing import grow_network, widen_network
 from models.heatmaps import HeatmapKind
 from models.landmark_schemes import LandmarkScheme
 from models.registry import MODELS
@@ -21,7 +22,7 @@ def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork
     """The network of a recipe for a landmark scheme, with the weights that the recipe starts from.
 
     From an autoencoder come encoder and decoder; from a model also the landmark head, for another scheme without its
-    last layer. One of 128 px grows where the recipe asks for 256.
+    last layer. One of 128 px grows where the recipe asks for 256, a narrow model is widened.
 
     Raises:
         FewmarkError: the recipe starts from something of another shape or crop rule.
@@ -34,14 +35,14 @@ def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork
         return network
     source: Autoencoder | FaceNetwork
     rule = start.crop_rule
-    larger = recipe.network.input_size == 256
+    grows = (_side_of(start), recipe.network.input_size) == (128, 256)
     if isinstance(start, TrainedAutoencoder):
-        source = start.autoencoder
-        source = grow(source) if larger and source.config.input_size == 128 else source
+        source = grow(start.autoencoder) if grows else start.autoencoder
         found = source.config
     else:
-        source = start.network
-        source = grow_network(source) if larger and source.config.input_size == 128 else source
+        source = grow_network(start.network) if grows else start.network
+        if source.config.width < recipe.network.width:
+            source = widen_network(source, recipe.network.width)
         config = source.config
         found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
         if dataclasses.replace(config, num_landmarks=scheme.num_points) == network.config:
@@ -96,6 +97,11 @@ def kept_autoencoder(recipe: LandmarkRecipe) -> Autoencoder | None:
         return None
     start = load_start(recipe)
     return None if start is None else start.autoencoder
+
+
+def _side_of(start: TrainedAutoencoder | FaceModel) -> int:
+    network = start.autoencoder if isinstance(start, TrainedAutoencoder) else start.network
+    return network.config.input_size
 
 
 def _check_fit(recipe: LandmarkRecipe, found: AutoencoderConfig, rule: CropRule) -> None:

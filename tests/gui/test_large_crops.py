@@ -17,7 +17,8 @@ from gui.video import VideoWorkspace
 from models.autoencoder import Autoencoder, AutoencoderConfig
 from models.checkpoint import FaceModel, save_model
 from models.crop_rule import CropRule
-from models.face_network import FaceNetwork, FaceNetworkConfig, grow_network
+from models.face_network import FaceNetwork, FaceNetworkConfig
+from models.growing import grow_network
 from models.landmark_schemes import IBUG_68
 from tracker.live import LivePicture
 from tracker.playback.viewer import Picture

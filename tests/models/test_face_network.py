@@ -1,5 +1,4 @@
 import itertools
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from models.autoencoder import Autoencoder, AutoencoderConfig
 from models.checkpoint import FaceModel, count_parameters, load_model, save_model
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
-from models.face_network import FaceNetwork, FaceNetworkConfig, grow_network
+from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.folding import Network, fold_batch_norm
 from models.landmark_schemes import IBUG_68
 from models.registry import MODELS, open_model
@@ -157,24 +156,6 @@ def test_every_shipped_model_loads_runs_and_has_a_card(name: str) -> None:
     assert located.points.shape == (1, model.scheme.num_points, 2)
     assert torch.isfinite(located.points).all()
     assert "validation" in model.provenance
-
-
-def test_a_grown_network_starts_with_what_the_small_one_knows_and_passes_it_on() -> None:
-    small = open_model("fast128").network
-    grown = grow_network(small)
-    assert grown.config == replace(small.config, input_size=256)
-    new = set(grown.state_dict()) - set(small.state_dict())
-    assert {".".join(key.split(".")[:2]) for key in new} == {"encoder.layer0", "encoder.layer1", "decoder.layer5"}
-    for key, value in small.state_dict().items():
-        assert torch.equal(grown.state_dict()[key], value), key
-    grown.eval()
-    maps = torch.rand(1, grown.encoder.conv1.out_channels, 64, 64)
-    with torch.inference_mode():
-        assert torch.equal(grown.encoder.layer0(maps), maps)
-        halving = grown.encoder.layer1[0].get_submodule("downsample")
-        torch.testing.assert_close(halving(maps), maps[..., ::2, ::2], rtol=1e-4, atol=0)
-    with pytest.raises(FewmarkError, match="only a network of 128 px can grow; this one has 256 px"):
-        grow_network(grown)
 
 
 def test_a_model_may_carry_the_autoencoder_of_half_its_side() -> None:

@@ -11,7 +11,7 @@ import torch
 from models.autoencoder import Autoencoder, AutoencoderConfig
 from models.calibration import ConfidenceCalibration
 from models.checkpoint import FaceModel
-from models.face_network import grow_network
+from models.growing import grow_network
 from models.heatmaps import collapse_heatmaps
 from models.registry import MODELS, open_model
 from tracker.backends.graph import CropGraph
