@@ -228,10 +228,21 @@ def test_cut_off_file_delivers_what_is_there_and_says_so(tmp_path: Path, name: s
     assert [text for text in source.warnings if "cut off" in text]
 
 
-def test_cut_off_transport_stream_reports_the_damaged_frame(tmp_path: Path) -> None:
-    with open_source(cut(write_video(tmp_path / "a.ts"), 0.6)) as source:
+@pytest.mark.parametrize("left_over", [1, 90, 187])
+def test_cut_off_transport_stream_says_so(tmp_path: Path, left_over: int) -> None:
+    """Wherever it was cut: the decoder alone notices some incomplete pictures, and others not."""
+    path = write_video(tmp_path / "a.ts")
+    data = path.read_bytes()
+    path.write_bytes(data[: int(0.6 * len(data)) // 188 * 188 + left_over])
+    with open_source(path) as source:
         assert len(list(source)) > 20
-    assert source.warnings
+    assert [text for text in source.warnings if "in the middle of a transport packet" in text]
+
+
+def test_whole_transport_stream_is_not_called_cut_off(tmp_path: Path) -> None:
+    with open_source(write_video(tmp_path / "a.ts")) as source:
+        assert len(list(source)) == 60
+    assert not source.warnings
 
 
 def test_damage_in_the_middle_skips_and_counts(tmp_path: Path) -> None:

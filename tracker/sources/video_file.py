@@ -25,6 +25,9 @@ from tracker.sources.decoding import (
 from tracker.sources.media_facts import duration_s, frame_count, frame_rate, time_base_s
 from tracker.types import Frame, SourceInfo
 
+_TRANSPORT_SYNC = 0x47
+# Bytes of a packet, and where in it the sync byte stands (ISO 13818-1; with a time code before; with error correction).
+_TRANSPORT_PACKETS = {188: 0, 192: 4, 204: 0}
 _END_TOLERANCE_S = 0.25  # headers round durations, and edit lists trim a few frames
 
 
@@ -178,6 +181,18 @@ class VideoFile(ReadAheadSource):
             )
         elif self._container.format.name == "gif" and not self._ends_with(b";"):
             self.warnings.append(f"{self._name}: ends without the mark that closes a GIF; the file is cut off")
+        elif self._container.format.name == "mpegts" and self._ends_within_a_packet():
+            self.warnings.append(f"{self._name}: ends in the middle of a transport packet; the file is cut off")
+
+    def _ends_within_a_packet(self) -> bool:
+        """Of a transport stream: the decoder does not always notice that a last picture is incomplete."""
+        size = self._path.stat().st_size
+        with self._path.open("rb") as file:
+            head = file.read(8 * max(_TRANSPORT_PACKETS))
+        for length, first in _TRANSPORT_PACKETS.items():
+            if all(byte == _TRANSPORT_SYNC for byte in head[first::length]):
+                return size % length != 0
+        return False
 
     def _ends_with(self, tail: bytes) -> bool:
         with self._path.open("rb") as file:
