@@ -163,3 +163,32 @@ class AutoencoderRecipe:
     loss: AutoencoderLossConfig = field(default_factory=AutoencoderLossConfig)
     linear_start: LinearStartConfig = field(default_factory=LinearStartConfig)
     optimiser: AdversarialOptimiserConfig = field(default_factory=AdversarialOptimiserConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingConfig:
+    """How descriptors are learned, see ``training/descriptors.py``."""
+
+    channels: int = 64  # of a descriptor
+    places: int = 128  # that are looked for in every face
+    temperature: float = 0.07  # of the softmax over cosines
+    sigma: float = 1.0  # of the Gaussian target, heatmap pixels
+    exchange_weight: float = 1.0  # of the loss of exchanged descriptors, beside that of the places' own
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptorRecipe:
+    """Everything that determines a run that teaches a network dense descriptors."""
+
+    name: str
+    seed: int = 0
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    checkpoint_minutes: float = 3.0
+    start_from: Path | None = None  # an autoencoder file; None: random weights
+    faces: FacesConfig = field(default_factory=FacesConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    crop: CropRule = field(default_factory=CropRule)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    matching: MatchingConfig = field(default_factory=MatchingConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    phase: PhaseConfig = field(default_factory=PhaseConfig)

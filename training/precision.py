@@ -9,9 +9,9 @@ from typing import Literal, TypeVar
 import torch
 
 from models.errors import FewmarkError
-from training.config import AutoencoderRecipe, LandmarkRecipe
+from training.config import AutoencoderRecipe, DescriptorRecipe, LandmarkRecipe
 
-R = TypeVar("R", AutoencoderRecipe, LandmarkRecipe)
+R = TypeVar("R", AutoencoderRecipe, DescriptorRecipe, LandmarkRecipe)
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Choice = Literal["auto", "fp32", "bf16", "fp16"]

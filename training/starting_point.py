@@ -9,6 +9,8 @@ from models.autoencoder_file import FORMAT as AUTOENCODER_FORMAT
 from models.autoencoder_file import TrainedAutoencoder, load_autoencoder
 from models.checkpoint import FaceModel, load_model, read_safetensors
 from models.crop_rule import CropRule
+from models.descriptor_file import FORMAT as DESCRIPTOR_FORMAT
+from models.descriptor_file import TrainedDescriptors, load_descriptors
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.growing import grow_network, widen_network
@@ -17,12 +19,15 @@ from models.landmark_schemes import LandmarkScheme
 from models.registry import MODELS
 from training.config import LandmarkRecipe
 
+Start = TrainedAutoencoder | TrainedDescriptors | FaceModel
+
 
 def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork:
     """The network of a recipe for a landmark scheme, with the weights that the recipe starts from.
 
     From an autoencoder come encoder and decoder; from a model also the landmark head, for another scheme without its
-    last layer. One of 128 px grows where the recipe asks for 256, a narrow model is widened.
+    last layer; from descriptors all but the last layer. What is of 128 px grows where the recipe asks for 256; a narrow
+    model and narrow descriptors are widened.
 
     Raises:
         FewmarkError: the recipe starts from something of another shape or crop rule.
@@ -46,7 +51,7 @@ def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork
         config = source.config
         found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
         if dataclasses.replace(config, num_landmarks=scheme.num_points) == network.config:
-            same = start.scheme == scheme
+            same = isinstance(start, FaceModel) and start.scheme == scheme
             learned = source.head.state_dict().items()
             # The layer of one channel a landmark is new for new landmarks.
             network.head.load_state_dict({k: v for k, v in learned if same or k.split(".")[0] != "lin"}, strict=same)
@@ -58,18 +63,20 @@ def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork
     return network
 
 
-def load_start(recipe: LandmarkRecipe) -> TrainedAutoencoder | FaceModel | None:
+def load_start(recipe: LandmarkRecipe) -> Start | None:
     """What a recipe starts from; a shipped model's name stands for its weights.
 
     Raises:
-        FewmarkError: there is no such file, or it is neither an autoencoder's nor a model's.
+        FewmarkError: there is no such file, or it is none of an autoencoder, of descriptors or of a model.
     """
     entry = MODELS.get(str(recipe.start_from))
     path = recipe.start_from if entry is None else entry.weights
     if path is None:
         return None
-    header, _ = read_safetensors(path, "autoencoder or model file")
-    return load_autoencoder(path) if header.get("format") == AUTOENCODER_FORMAT else load_model(path)
+    header, _ = read_safetensors(path, "file of an autoencoder, of descriptors or of a model")
+    if header.get("format") == AUTOENCODER_FORMAT:
+        return load_autoencoder(path)
+    return load_descriptors(path) if header.get("format") == DESCRIPTOR_FORMAT else load_model(path)
 
 
 def keeps_reconstructing(recipe: LandmarkRecipe) -> bool:
@@ -85,7 +92,7 @@ def keeps_reconstructing(recipe: LandmarkRecipe) -> bool:
     start = load_start(recipe)
     if isinstance(start, FaceModel):
         return start.reconstructs and start.autoencoder is None
-    return start is not None
+    return isinstance(start, TrainedAutoencoder)
 
 
 def kept_autoencoder(recipe: LandmarkRecipe) -> Autoencoder | None:
@@ -99,7 +106,7 @@ def kept_autoencoder(recipe: LandmarkRecipe) -> Autoencoder | None:
     return None if start is None else start.autoencoder
 
 
-def _side_of(start: TrainedAutoencoder | FaceModel) -> int:
+def _side_of(start: Start) -> int:
     network = start.autoencoder if isinstance(start, TrainedAutoencoder) else start.network
     return network.config.input_size
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 import torch
 
@@ -33,15 +32,6 @@ RECIPE = AutoencoderRecipe(
     loss=AutoencoderLossConfig(adversarial_from=0.5),
     optimiser=AdversarialOptimiserConfig(epochs=3, batch_size=4, learning_rate=1e-3),
 )
-
-
-@pytest.fixture(scope="module")
-def sixteen_faces(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("faces")
-    for path in sorted((shared_data / "300w/helen/trainset").glob("*.jpg"))[:16]:
-        image = cv2.resize(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), (128, 128))
-        cv2.imencode(".png", image)[1].tofile(folder / f"{path.stem}.png")
-    return folder
 
 
 def _metrics(run: Path) -> list[dict[str, float]]:

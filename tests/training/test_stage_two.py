@@ -152,7 +152,7 @@ def test_a_start_of_another_shape_or_crop_is_refused(autoencoder_file: Path, tmp
         build_network(replace(RECIPE, start_from=autoencoder_file, network=replace(NETWORK, width=0.5)), IBUG_68)
     with pytest.raises(FewmarkError, match="was trained on crops"):
         build_network(replace(RECIPE, start_from=autoencoder_file, crop=CropRule(margin=2.0)), IBUG_68)
-    with pytest.raises(FewmarkError, match="no such autoencoder or model file"):
+    with pytest.raises(FewmarkError, match="no such file of an autoencoder"):
         build_network(replace(RECIPE, start_from=tmp_path / "none.safetensors"), IBUG_68)
 
 

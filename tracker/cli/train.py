@@ -25,6 +25,7 @@ _AutoencoderRecipe = Annotated[
         help="A recipe (TOML), or the name of a shipped one: face128, 3fabrec-autoencoder128, 3fabrec-autoencoder256."
     ),
 ]
+_DescriptorRecipe = Annotated[Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one: match128.")]
 _LandmarkRecipe = Annotated[
     Path,
     typer.Argument(
@@ -75,6 +76,38 @@ def train_autoencoder(
     with graceful_stop() as stop:
         processes = start_processes(device, devices, num_nodes)
         path = autoencoder_stage.train_autoencoder(
+            config, roots, folder, resume=resume, processes=processes, should_stop=stop
+        )
+    _end(path, processes.is_main, stop.made)
+
+
+@train_app.command("descriptors")
+def train_descriptors(
+    recipe: _DescriptorRecipe,
+    faces: Annotated[list[Path] | None, typer.Option(help="A folder that prepare-faces made; repeat for more.")] = None,
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with an unfinished run.")] = False,
+    device: Annotated[str | None, typer.Option(help=DEVICE_HELP)] = None,
+    devices: Annotated[int, typer.Option(min=1, help=DEVICES_HELP)] = 1,
+    num_nodes: Annotated[int, typer.Option(min=1, help=NODES_HELP)] = 1,
+    precision: Annotated[str | None, typer.Option(help=PRECISION_HELP)] = None,
+) -> None:
+    """Between the stages: teach a network to find places of a face again, on faces without labels."""
+    from tracker.dataclass_toml import load_toml
+    from training import descriptor_stage
+    from training.config import DescriptorRecipe
+    from training.precision import with_precision
+    from training.processes import start_processes
+    from training.recipes import find_recipe
+
+    config = with_precision(load_toml(DescriptorRecipe, find_recipe(recipe)), precision)
+    roots = faces or list(config.faces.roots)
+    if not roots:
+        raise FewmarkError(f"{recipe}: names no faces; pass --faces FOLDER (`fewmark prepare-faces` makes one)")
+    folder = output or Path("runs") / config.name
+    with graceful_stop() as stop:
+        processes = start_processes(device, devices, num_nodes)
+        path = descriptor_stage.train_descriptors(
             config, roots, folder, resume=resume, processes=processes, should_stop=stop
         )
     _end(path, processes.is_main, stop.made)

@@ -1,0 +1,180 @@
+"""Dense descriptors: views and matches by geometry, and the stage on real faces."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.autoencoder import Autoencoder, AutoencoderConfig
+from models.autoencoder_file import TrainedAutoencoder, save_autoencoder
+from models.crop_rule import CropRule
+from models.descriptor_file import load_descriptors
+from models.errors import FewmarkError
+from models.growing import widen_network
+from models.landmark_schemes import IBUG_68
+from tracker.dataclass_toml import load_toml
+from training.augmentation import AugmentationConfig
+from training.config import (
+    DescriptorRecipe,
+    FacesConfig,
+    LandmarkRecipe,
+    MatchingConfig,
+    NetworkConfig,
+    OptimiserConfig,
+    PhaseConfig,
+)
+from training.descriptor_stage import build_descriptor_network, train_descriptors
+from training.descriptors import Views, inside, match, matching_error, matching_loss, random_views
+from training.processes import Processes
+from training.recipes import find_recipe
+from training.starting_point import build_network, keeps_reconstructing, kept_autoencoder
+
+CPU = Processes(torch.device("cpu"))
+SIZE, STORED = 64, 96
+MOVED = AugmentationConfig(flip=0.5, translation=0.05, scale=0.1, rotation_deg=20)
+RECIPE = DescriptorRecipe(
+    name="small",
+    checkpoint_minutes=0,
+    faces=FacesConfig(held_out=0.3),
+    network=NetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.125, skip_connections=True),
+    augmentation=MOVED,
+    matching=MatchingConfig(channels=16, places=32),
+    optimiser=OptimiserConfig(batch_size=4, ema_decay=0.9),
+    phase=PhaseConfig(epochs=3, warmup_steps=0),
+)
+
+
+def _ramps(count: int) -> Tensor:
+    """Stored faces whose red grows to the right and whose green grows downwards, by a level a pixel."""
+    along = torch.arange(STORED, dtype=torch.uint8)
+    red, green = along.expand(STORED, STORED), along[:, None].expand(STORED, STORED)
+    return torch.stack((red, green, torch.zeros_like(red))).expand(count, -1, -1, -1)
+
+
+def _colours_at(images: Tensor, points: Tensor) -> Tensor:
+    grid = ((points + 0.5) * (2 / images.shape[-1]) - 1).unsqueeze(1)
+    return 255 * F.grid_sample(images, grid, align_corners=False).squeeze(2).transpose(1, 2)[..., :2]
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_a_place_shows_the_same_in_both_views(flip: float) -> None:
+    views = random_views(_ramps(6), SIZE, 50, replace(MOVED, flip=flip), torch.Generator().manual_seed(3), CropRule())
+    first, second = views.images.chunk(2)
+    seen = inside(views)
+    assert seen.float().mean() > 0.9
+    there, found = (_colours_at(i, p)[seen] for i, p in ((first, views.first), (second, views.second)))
+    torch.testing.assert_close(found, there, rtol=0, atol=0.6)
+    assert (views.first - views.second).norm(dim=-1).mean() > 3  # they do differ
+    rightwards = first[0, 0, SIZE // 2, -1] - first[0, 0, SIZE // 2, 0]
+    assert (rightwards < 0) == (flip == 1.0)
+
+
+def test_descriptors_of_the_place_match_exactly_and_those_of_nothing_do_not() -> None:
+    """Colours of the ramps as descriptors: they tell the place, in this picture and in any other."""
+    views = random_views(_ramps(4), SIZE, 40, replace(MOVED, flip=0.0), torch.Generator().manual_seed(4), CropRule())
+    angles = 4 * views.images[:, :2]
+    maps = torch.cat((angles.cos(), angles.sin()), dim=1)
+    direct, exchanged = matching_error(match(maps, views, temperature=1e-3), views)
+    assert direct < 0.5
+    assert exchanged < 1.5
+    good = sum(matching_loss(match(maps, views, temperature=1e-2), views, sigma=1.0))
+    noise = torch.randn(maps.shape, generator=torch.Generator().manual_seed(5))
+    bad = sum(matching_loss(match(noise, views, temperature=1e-2), views, sigma=1.0))
+    assert good < 0.5 * bad
+
+
+def test_a_place_outside_of_a_view_does_not_count() -> None:
+    images = torch.rand(2, 3, 8, 8)
+    first = torch.tensor([[[3.0, 3.0], [4.0, 2.0]]])
+    second = torch.tensor([[[3.0, 3.0], [9.0, 2.0]]])
+    views = Views(images, first, second)
+    assert inside(views).tolist() == [[True, False]]
+    maps = torch.rand(2, 4, 8, 8)
+    only = Views(images, first[:, :1], second[:, :1])
+    for a, b in zip(
+        matching_loss(match(maps, views, 0.1), views, sigma=1.0),
+        matching_loss(match(maps, only, 0.1), only, sigma=1.0),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_run_leaves_descriptors_that_landmarks_start_from(sixteen_faces: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    start = tmp_path / "autoencoder.safetensors"
+    save_autoencoder(start, TrainedAutoencoder("a", Autoencoder(AutoencoderConfig(128, 16, 0.125)), CropRule()))
+    recipe = replace(RECIPE, start_from=start)
+    path = train_descriptors(recipe, [sixteen_faces], tmp_path / "run", processes=CPU)
+    assert path == tmp_path / "run/descriptors.safetensors"
+    trained = load_descriptors(path)
+    assert trained.network.config.num_landmarks == 16
+    assert trained.provenance["training_faces"] + trained.provenance["held_out_faces"] == 16
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert 0 < lines[-1]["direct_percent"] < 100
+    assert {"direct", "exchanged", "faces_per_s", "lr"} <= set(lines[-2])
+
+    landmarks = LandmarkRecipe("l", start_from=path, network=recipe.network)
+    network = build_network(landmarks, IBUG_68)
+    known = trained.network.state_dict()
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, known[key]) == (key != "head.lin.weight"), key
+    assert not keeps_reconstructing(replace(landmarks, phases=(PhaseConfig(decoder=0),)))
+    kept = kept_autoencoder(landmarks)
+    assert kept is not None
+    assert trained.autoencoder is not None
+    assert torch.equal(kept.encoder.fc.weight, trained.autoencoder.encoder.fc.weight)
+    wider = build_network(replace(landmarks, network=replace(recipe.network, width=0.25)), IBUG_68).eval()
+    expected = widen_network(trained.network, 0.25).eval()
+    images = torch.rand(1, 3, 128, 128)
+    torch.testing.assert_close(wider.encode(images), expected.encode(images), rtol=0, atol=1e-4)
+
+
+def test_a_resumed_run_ends_like_an_uninterrupted_one(sixteen_faces: Path, tmp_path: Path) -> None:
+    whole = train_descriptors(RECIPE, [sixteen_faces], tmp_path / "whole", processes=CPU)
+    answers = iter([False, False, True])
+    run = tmp_path / "halves"
+    assert train_descriptors(RECIPE, [sixteen_faces], run, processes=CPU, should_stop=lambda: next(answers)) is None
+    halves = train_descriptors(RECIPE, [sixteen_faces], run, processes=CPU, resume=True)
+    assert whole is not None
+    assert halves is not None
+    a, b = (load_descriptors(p).network.state_dict() for p in (whole, halves))
+    for key, value in a.items():
+        torch.testing.assert_close(b[key], value, rtol=0, atol=2e-3, msg=key)
+    with pytest.raises(FewmarkError, match="holds a finished run"):
+        train_descriptors(RECIPE, [sixteen_faces], run, processes=CPU)
+    assert train_descriptors(RECIPE, [sixteen_faces], run, processes=CPU, resume=True) == halves
+
+
+def test_training_matches_better_than_no_training(sixteen_faces: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, phase=replace(RECIPE.phase, epochs=20))
+    train_descriptors(recipe, [sixteen_faces], tmp_path / "run", processes=CPU)
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    losses = [line["direct"] for line in lines if "direct" in line]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_start_of_another_shape_or_crop_is_refused(tmp_path: Path) -> None:
+    start = tmp_path / "autoencoder.safetensors"
+    save_autoencoder(start, TrainedAutoencoder("a", Autoencoder(AutoencoderConfig(128, 16, 0.25)), CropRule()))
+    with pytest.raises(FewmarkError, match="but the recipe asks for"):
+        build_descriptor_network(replace(RECIPE, start_from=start))
+    wide = replace(RECIPE, start_from=start, network=replace(RECIPE.network, width=0.25))
+    with pytest.raises(FewmarkError, match="was trained on crops"):
+        build_descriptor_network(replace(wide, crop=CropRule(margin=2.0)))
+    with pytest.raises(FewmarkError, match="not descriptors"):
+        load_descriptors(start)
+    with pytest.raises(FewmarkError, match="no such file of descriptors"):
+        load_descriptors(tmp_path / "none.safetensors")
+
+
+def test_the_shipped_recipe_is_one_that_few_labels_can_start_from() -> None:
+    recipe = load_toml(DescriptorRecipe, find_recipe(Path("match128")))
+    few = load_toml(LandmarkRecipe, find_recipe(Path("few128")))
+    assert recipe.network == few.network
+    assert recipe.crop == few.crop

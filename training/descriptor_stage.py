@@ -1,0 +1,202 @@
+"""Between the stages: a network of the landmark run's own shape learns dense descriptors from faces without labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.autoencoder import Autoencoder, initialise
+from models.autoencoder_file import load_autoencoder
+from models.descriptor_file import TrainedDescriptors, save_descriptors
+from models.errors import FewmarkError
+from models.face_network import FaceNetwork, FaceNetworkConfig
+from tracker.dataclass_toml import to_mapping
+from training.config import DescriptorRecipe
+from training.crop_stream import ShuffledStream
+from training.descriptors import Views, match, matching_error, matching_loss, random_views
+from training.faces import load_faces
+from training.pace import Pace, claim_checkpoint
+from training.precision import autocast, resolve_precision
+from training.processes import Processes, start_processes
+from training.run_log import RunLog, RunningMeans
+from training.seeding import generator_for
+from training.training_state import TrainingState, learning_rate_factor
+
+RESULT_FILE = "descriptors.safetensors"
+LOG_EVERY = 20  # steps
+MEASURE_EVERY = 250  # steps
+_MEASURED = 128  # held-out faces
+
+
+def train_descriptors(
+    recipe: DescriptorRecipe,
+    faces: Sequence[Path],
+    out: Path,
+    *,
+    resume: bool = False,
+    processes: Processes | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Path | None:
+    """Teaches a network descriptors by a recipe and writes ``descriptors.safetensors`` (averaged weights) to ``out``.
+
+    Beside it: ``recipe.toml``, ``metrics.jsonl`` (losses every 20 steps, matching errors on held-out faces every 250)
+    and ``checkpoint.pt``, from which ``resume`` goes on.
+
+    Args:
+        faces: folders that ``fewmark prepare-faces`` made.
+        processes: of several, each takes its share of every batch, and the main one writes.
+        should_stop: asked after every step; when it says so a checkpoint is written and the run ends.
+
+    Returns:
+        The path of the file, in the main process; None in others, and if the run was stopped.
+
+    Raises:
+        FewmarkError: no faces, nothing to resume, ``out`` holds another run, or the recipe starts from an autoencoder
+            of another shape.
+    """
+    processes = processes or start_processes()
+    target = processes.device
+    precision = resolve_precision(recipe.precision, target)
+    checkpoint = claim_checkpoint(out, RESULT_FILE, resume=resume)
+    torch.manual_seed(recipe.seed)
+    network, autoencoder = build_descriptor_network(recipe)
+    state = TrainingState(network, recipe.optimiser, processes, precision)
+    if resume:
+        state.restore(checkpoint, (recipe.phase,))
+    size, phase = recipe.network.input_size, recipe.phase
+    store = load_faces(faces, size=size, held_out=recipe.faces.held_out)
+    processes.wait()  # until all have looked for a checkpoint
+    log = RunLog(out, recipe, processes.is_main)
+    batch = min(recipe.optimiser.batch_size, len(store.images))
+    steps_per_epoch = len(store.images) / batch
+    total_steps = max(phase.min_steps, round(phase.epochs * steps_per_epoch), 1)
+    drawn = iter(ShuffledStream(len(store.images), recipe.seed, state.step * batch, total_steps * batch))
+    views_of_held_out = _views(store.held_out[:_MEASURED], recipe, generator_for(recipe.seed))
+    pace = Pace(checkpoint, recipe.checkpoint_minutes, processes, should_stop)
+    means = RunningMeans()
+    scores: dict[str, float] = {}
+    with log.progress(recipe.name, total_steps, state.step) as progress:
+        while state.step < total_steps:
+            items = [next(drawn) % len(store.images) for _ in range(batch)]
+            chosen = torch.tensor(items[processes.rank :: processes.world_size])
+            views = _to(target, _views(store.images[chosen], recipe, _generator(recipe, state.step, processes)))
+            state.enter(0, phase)
+            with autocast(precision, target):
+                matches = match(state.shared_network(views.images), views, recipe.matching.temperature)
+                direct, exchanged = matching_loss(matches, views, sigma=recipe.matching.sigma)
+                loss = direct + recipe.matching.exchange_weight * exchanged
+            factor = learning_rate_factor(state.step, phase.warmup_steps, total_steps, phase.schedule)
+            state.update(loss, factor)
+            means.add({"direct": direct.detach(), "exchanged": exchanged.detach()})
+            last = state.step == total_steps
+
+            if state.step % LOG_EVERY == 0 or last:
+                faces_per_s = pace.per_second(means.count * batch)
+                losses = {name: processes.mean(value) for name, value in means.take().items()}
+                epoch = state.step / steps_per_epoch
+                log.write(step=state.step, epoch=epoch, **losses, faces_per_s=faces_per_s, lr=factor * phase.head)
+                progress(state.step, f"loss {losses['exchanged']:.2f}, {faces_per_s:.0f} faces/s")
+            if (state.step % MEASURE_EVERY == 0 or last) and processes.is_main:
+                with pace.paused():
+                    scores = measure(state.averaged, views_of_held_out, recipe, target)
+                log.write(step=state.step, **scores)
+                log.say(
+                    f"step {state.step}: held-out faces matched to {scores['direct_percent']:.1f} % of the crop, "
+                    f"through another face to {scores['exchanged_percent']:.1f} %"
+                )
+            if pace.ends_here(state.save, last=last):
+                log.say(f"stopped at step {state.step} of {total_steps}; go on with --resume")
+                return None
+
+    processes.wait()
+    if not processes.is_main:
+        return None
+    scores = scores or measure(state.averaged, views_of_held_out, recipe, target)  # none if resumed at its very end
+    provenance: dict[str, Any] = {
+        "recipe": to_mapping(without_paths(recipe)),
+        "training_faces": len(store.images),
+        "held_out_faces": len(store.held_out),
+        "held_out": scores,
+        "precision": precision,
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+    }
+    path = out / RESULT_FILE
+    trained = TrainedDescriptors(recipe.name, state.averaged, recipe.crop, provenance, autoencoder)
+    save_descriptors(path, trained, half=True)
+    return path
+
+
+def build_descriptor_network(recipe: DescriptorRecipe) -> tuple[FaceNetwork, Autoencoder | None]:
+    """The network of a recipe, and the autoencoder whose encoder and decoder it starts with.
+
+    Raises:
+        FewmarkError: the recipe starts from an autoencoder of another shape or crop rule.
+    """
+    shape = dataclasses.asdict(recipe.network)
+    network = FaceNetwork(FaceNetworkConfig(num_landmarks=recipe.matching.channels, **shape))
+    initialise(network.head.lin)  # not as for heatmaps, which start flat: the length of a descriptor does not matter
+    if recipe.start_from is None:
+        return network, None
+    start = load_autoencoder(recipe.start_from)
+    wanted = dataclasses.replace(
+        start.autoencoder.config,
+        input_size=recipe.network.input_size,
+        z_dim=recipe.network.z_dim,
+        width=recipe.network.width,
+    )
+    if start.autoencoder.config != wanted:
+        raise FewmarkError(f"{recipe.start_from}: is {start.autoencoder.config}, but the recipe asks for {wanted}")
+    if start.crop_rule != recipe.crop:
+        raise FewmarkError(
+            f"{recipe.start_from}: was trained on crops by {start.crop_rule}, but the recipe has {recipe.crop}"
+        )
+    network.encoder.load_state_dict(start.autoencoder.encoder.state_dict())
+    network.decoder.load_state_dict(start.autoencoder.decoder.state_dict())
+    return network, start.autoencoder
+
+
+def without_paths(recipe: DescriptorRecipe) -> DescriptorRecipe:
+    """The recipe as it may travel with its result: no folder of the machine that it was trained on."""
+    return dataclasses.replace(
+        recipe,
+        start_from=Path(recipe.start_from.name) if recipe.start_from else None,
+        faces=dataclasses.replace(recipe.faces, roots=()),
+    )
+
+
+@torch.no_grad()
+def measure(network: FaceNetwork, views: Views, recipe: DescriptorRecipe, device: torch.device) -> dict[str, float]:
+    """Mean errors of matches between two views, in per cent of the crop's side, direct and through another face."""
+    network.eval()
+    count, batch = len(views.first), 16
+    errors = []
+    for start in range(0, count - count % batch or count, batch):
+        part = slice(start, start + batch)
+        images = torch.cat((views.images[:count][part], views.images[count:][part]))
+        some = _to(device, Views(images, views.first[part], views.second[part]))
+        found = match(network(some.images), some, recipe.matching.temperature)
+        errors.append(torch.stack(matching_error(found, some)))
+    direct, exchanged = torch.stack(errors).mean(dim=0).tolist()
+    return {"direct_percent": round(direct, 3), "exchanged_percent": round(exchanged, 3)}
+
+
+def _views(stored: Tensor, recipe: DescriptorRecipe, generator: torch.Generator) -> Views:
+    size, places = recipe.network.input_size, recipe.matching.places
+    return random_views(stored, size, places, recipe.augmentation, generator, recipe.crop)
+
+
+def _generator(recipe: DescriptorRecipe, step: int, processes: Processes) -> torch.Generator:
+    """Step and seed alone determine a batch, so that a resumed run sees what the whole run would have seen."""
+    return generator_for(recipe.seed, step, processes.rank)
+
+
+def _to(device: torch.device, views: Views) -> Views:
+    images = views.images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+    return Views(images, views.first.to(device), views.second.to(device))
