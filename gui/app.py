@@ -27,12 +27,13 @@ _SPLASH = (360, 200)  # px
 _ENDED_BY_SIGNAL = 128  # exit code less the signal's number, as shells have it: 130 after Ctrl-C
 
 
-def run_window(workspace: str = "", inputs: Sequence[str] = ()) -> int:
+def run_window(workspace: str = "", inputs: Sequence[str] = (), model: str | None = None) -> int:
     """Opens the window and returns when it is closed.
 
     Args:
         workspace: title of the one to show; empty: the one that was shown last.
         inputs: what it is to open: files, folders, cameras or addresses.
+        model: a name of ``MODELS`` or the path of a model file; None: the one that was chosen last.
 
     Returns:
         The exit code: 0, or 130 after Ctrl-C in the terminal, which completes a recording first.
@@ -51,6 +52,8 @@ def run_window(workspace: str = "", inputs: Sequence[str] = ()) -> int:
     from gui.video import VideoWorkspace
 
     settings = SettingsStore()
+    if model is not None:
+        settings.update("tracking", model=model)
     apply_theme(app, settings.current.window.theme)
     window = MainWindow(app, settings, (LiveWorkspace, VideoWorkspace))
     tell_faults(window.messages.notify)

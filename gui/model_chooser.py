@@ -10,7 +10,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from gui.settings_schema import Settings, TrackingSettings
 from gui.settings_store import SettingsStore
 from models.errors import FewmarkError
-from models.registry import DEFAULT_MODEL, MODELS
+from models.registry import DEFAULT_MODEL, MODELS, model_title
 from tracker.backends import BACKENDS
 from tracker.config import DetectionConfig, TrackerConfig, TrackingConfig
 from tracker.smoothing import OneEuroSettings
@@ -61,7 +61,7 @@ class ModelChooser(QObject):
         """What can be chosen -> title. The shipped models, and a file of the user's if one is chosen."""
         choices = {name: f"{name} (default)" if name == DEFAULT_MODEL else name for name in MODELS}
         if self.model not in choices:
-            choices[self.model] = Path(self.model).name
+            choices[self.model] = model_title(self.model)
         return choices
 
     def backend_choices(self) -> dict[str, str]:

@@ -47,6 +47,7 @@ MODELS: dict[str, ModelEntry] = {
 }
 
 DEFAULT_MODEL = "fine256"
+TRAINED_MODEL_FILE = "model.safetensors"  # what a training run calls its result
 
 
 def open_model(name_or_path: str | Path) -> FaceModel:
@@ -66,6 +67,17 @@ def open_model(name_or_path: str | Path) -> FaceModel:
     if file_sha256(entry.weights) != entry.sha256:
         raise FewmarkError(f"{entry.weights}: damaged or changed (its sha256 differs); install Fewmark again")
     return load_model(entry.weights)
+
+
+def model_title(name_or_path: str | Path) -> str:
+    """What a person is shown: a shipped model's name, or the file's.
+
+    Files that training writes are all called alike: such a one comes with its folder, which is named after the run.
+    """
+    if str(name_or_path) in MODELS:
+        return str(name_or_path)
+    path = Path(name_or_path)
+    return f"{path.parent.name}/{path.name}" if path.name == TRAINED_MODEL_FILE and path.parent.name else path.name
 
 
 def file_sha256(path: Path) -> str:

@@ -85,7 +85,7 @@ def run_few_shot(
 
     Raises:
         FewmarkError: more faces are asked for than there are, no face is held out, or ``out`` belongs to another
-            recipe.
+            recipe or to other data.
     """
     train, validation = read_faces(recipe, data_root, report)
     if not validation:
@@ -93,7 +93,7 @@ def run_few_shot(
     for size in sizes:
         if size != "all" and size > len(train):
             raise FewmarkError(f"--sizes: {size} faces are asked for, {data_root} has {len(train)} to train on")
-    _claim(out, recipe)
+    _claim(out, recipe, data_root)
     # One number after the other in every size: the first rows of the table are complete first.
     for size in sizes:
         for run in range(runs if size != "all" else min(runs, 1)):
@@ -142,13 +142,14 @@ def few_shot_table(rows: Sequence[FewShotRow], title: str) -> Table:
     return table
 
 
-def _claim(out: Path, recipe: LandmarkRecipe) -> None:
-    """Makes the folder this recipe's, or finds that it is."""
-    wanted = json.dumps(to_mapping(recipe), default=str, indent=1, sort_keys=True)
+def _claim(out: Path, recipe: LandmarkRecipe, data_root: Path) -> None:
+    """Makes the folder this recipe's on these data, or finds that it is."""
+    named = {"recipe": to_mapping(recipe), "data": str(data_root.resolve())}
+    wanted = json.dumps(named, default=str, indent=1, sort_keys=True)
     marker = out / "protocol.json"
     if marker.is_file():
         if marker.read_text(encoding="utf-8") != wanted:
-            raise FewmarkError(f"{out}: holds the runs of another recipe; choose another --out")
+            raise FewmarkError(f"{out}: holds the runs of another recipe or of other data; choose another --out")
         return
     out.mkdir(parents=True, exist_ok=True)
     marker.write_text(wanted, encoding="utf-8")

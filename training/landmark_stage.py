@@ -21,6 +21,7 @@ import torch
 from models.checkpoint import FaceModel, save_model
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork
+from models.registry import TRAINED_MODEL_FILE
 from tracker.config import DetectionConfig
 from tracker.dataclass_toml import to_mapping
 from tracker.pipeline import open_detector
@@ -38,7 +39,7 @@ from training.starting_point import build_network, keeps_reconstructing, kept_au
 from training.teacher import Teacher
 from training.training_state import TrainingState, learning_rate_factor
 
-RESULT_FILE = "model.safetensors"
+RESULT_FILE = TRAINED_MODEL_FILE
 LOG_EVERY = 20  # steps
 MIN_STEPS_TO_VALIDATION = 100  # with few labelled faces an epoch is over at once
 

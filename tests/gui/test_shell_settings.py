@@ -182,6 +182,11 @@ def test_the_chooser_gives_the_tracker_what_was_chosen(services: Services, tmp_p
     file.touch()
     chooser.choose_model(str(file))
     assert chooser.model_choices()[str(file)] == "mine.safetensors"
+    trained = tmp_path / "dogs/model.safetensors"
+    trained.parent.mkdir()
+    trained.touch()
+    chooser.choose_model(str(trained))
+    assert chooser.model_choices()[str(trained)] == "dogs/model.safetensors"
     chooser.fall_back()
     assert (chooser.model, chooser.backend) == (DEFAULT_MODEL, "auto")
 

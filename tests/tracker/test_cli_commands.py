@@ -16,7 +16,7 @@ from tracker.backends import BACKENDS
 from tracker.cli import app, console
 from tracker.dataclass_toml import load_toml
 from tracker.overlays import OVERLAYS
-from training.config import AutoencoderRecipe, LandmarkRecipe
+from training.config import AutoencoderRecipe, DescriptorRecipe, LandmarkRecipe
 from training.datasets import DATASETS
 from training.recipes import find_recipe
 
@@ -49,15 +49,16 @@ def test_the_help_of_track_names_every_overlay() -> None:
 
 def test_help_names_every_recipe() -> None:
     named: dict[str, set[str]] = {}
-    for command in ("autoencoder", "landmarks", "few-shot"):
+    for command in ("autoencoder", "descriptors", "landmarks", "few-shot"):
         run = CliRunner().invoke(app, ["train", command, "--help"])
         arguments = re.sub(r"-\s+", "-", run.stdout.partition("Arguments:")[2].partition("Options:")[0])
         named[command] = set(re.findall(r"[\w-]+", arguments.partition("one:")[2].partition(".")[0]))
-    for command, kind in {"autoencoder": AutoencoderRecipe, "landmarks": LandmarkRecipe}.items():
+    kinds = {"autoencoder": AutoencoderRecipe, "descriptors": DescriptorRecipe, "landmarks": LandmarkRecipe}
+    for command, kind in kinds.items():
         for name in named[command]:
             assert load_toml(kind, find_recipe(Path(name))).name == name
     shipped = {path.stem for path in find_recipe(Path("fast128")).parent.glob("*.toml")}
-    assert named["autoencoder"] | named["landmarks"] == shipped
+    assert named["autoencoder"] | named["descriptors"] | named["landmarks"] == shipped
     assert named["few-shot"] == named["landmarks"]
 
 
@@ -66,6 +67,13 @@ def test_help_names_every_data_set(command: list[str]) -> None:
     run = CliRunner().invoke(app, [*command, "--help"])
     told = run.stdout.partition("--dataset")[2].partition("  --")[0]
     assert set(DATASETS) == set(re.findall(r"[\w-]+", told.partition(":")[2].partition(".")[0]))
+
+
+@pytest.mark.parametrize("command", [["live"], ["open", "."]])
+def test_the_window_is_not_opened_with_a_model_that_there_is_not(command: list[str]) -> None:
+    run = CliRunner().invoke(app, [*command, "--model", "none.safetensors"])
+    assert run.exit_code == 2
+    assert "none.safetensors: neither a shipped model (" in run.stderr
 
 
 def test_labels_are_read_as_the_data_set_that_is_named(tmp_path: Path) -> None:

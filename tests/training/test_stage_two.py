@@ -240,6 +240,9 @@ def test_few_shot_runs_once_and_goes_on_where_it_stopped(labelled: Path, tmp_pat
     assert times == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
     with pytest.raises(FewmarkError, match="another recipe"):
         run_few_shot(replace(recipe, seed=9), labelled, tmp_path, sizes=(1,), runs=1)
+    elsewhere = shutil.copytree(labelled, tmp_path / "elsewhere")
+    with pytest.raises(FewmarkError, match="of other data"):
+        run_few_shot(recipe, elsewhere, tmp_path, sizes=(1,), runs=1)
     with pytest.raises(FewmarkError, match="100 faces are asked for"):
         run_few_shot(recipe, labelled, tmp_path, sizes=(100,), runs=1)
 

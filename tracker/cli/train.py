@@ -29,7 +29,7 @@ _DescriptorRecipe = Annotated[Path, typer.Argument(help="A recipe (TOML), or the
 _LandmarkRecipe = Annotated[
     Path,
     typer.Argument(
-        help="A recipe (TOML), or the name of a shipped one: teach256, teach128, fine256, fast128, skip128, "
+        help="A recipe (TOML), or the name of a shipped one: teach256, teach128, fine256, exact256, fast128, skip128, "
         "few128, scaf256, 3fabrec-landmarks256."
     ),
 ]
@@ -165,7 +165,9 @@ def train_landmarks(
     num_nodes: Annotated[int, typer.Option(min=1, help=NODES_HELP)] = 1,
     precision: Annotated[str | None, typer.Option(help=PRECISION_HELP)] = None,
 ) -> None:
-    """Train the landmark path of a network on labelled faces."""
+    """Train the landmark path of a network on labelled faces. The model is named after the run's folder."""
+    from dataclasses import replace
+
     from tracker.dataclass_toml import load_toml
     from training import landmark_stage
     from training.config import LandmarkRecipe
@@ -176,6 +178,7 @@ def train_landmarks(
     config = with_precision(load_toml(LandmarkRecipe, find_recipe(recipe)), precision)
     config, root = _with_data(config, data, dataset)
     folder = output or Path("runs") / config.name
+    config = replace(config, name=folder.resolve().name)  # models of one recipe are told apart by it
     with graceful_stop() as stop:
         processes = start_processes(device, devices, num_nodes)
         path = landmark_stage.train_landmarks(

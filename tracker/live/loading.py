@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from models.errors import FewmarkError
 from models.landmark_schemes import LandmarkScheme
-from models.registry import MODELS
+from models.registry import model_title
 from tracker.backends import PassedOver, run_once
 from tracker.config import TrackerConfig
 from tracker.live.memory import settle_memory
@@ -46,11 +45,6 @@ def facts_of(tracker: FaceTracker) -> TrackerFacts:
         reconstructs=tracker.model.reconstructs,
         confidence_meaning=tracker.model.confidence_meaning,
     )
-
-
-def model_title(model: str) -> str:
-    """A model's name, or the file name where it is a file."""
-    return model if model in MODELS else Path(model).name
 
 
 def load_tracker(
