@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.autoencoder import Autoencoder, AutoencoderConfig
-from models.checkpoint import read_safetensors, write_safetensors
+from models.checkpoint import check_format, read_safetensors, write_safetensors
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
 
@@ -49,10 +49,7 @@ def load_autoencoder(path: Path) -> TrainedAutoencoder:
         FewmarkError: the file is missing, damaged, no autoencoder of ours, or of a newer format.
     """
     header, tensors = read_safetensors(path, "autoencoder file")
-    if header.get("format") != FORMAT:
-        raise FewmarkError(f"{path}: holds {header.get('format', 'something else')}, not an autoencoder")
-    if header.get("version", 0) > FORMAT_VERSION:
-        raise FewmarkError(f"{path}: format version {header['version']} is newer than this program; update Fewmark")
+    check_format(path, header, FORMAT, FORMAT_VERSION, "an autoencoder")
     try:
         autoencoder = Autoencoder(AutoencoderConfig(**header["autoencoder"]))
         autoencoder.load_state_dict(tensors)

@@ -87,7 +87,6 @@ def save_model(path: Path, model: FaceModel, *, half: bool = False) -> None:
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "name": model.name,
-        "network": asdict(model.network.config),
         "scheme": model.scheme.to_dict(),
         "crop_rule": asdict(model.crop_rule),
         "reconstructs": model.reconstructs,
@@ -95,11 +94,7 @@ def save_model(path: Path, model: FaceModel, *, half: bool = False) -> None:
     }
     if model.calibration is not None:
         header["calibration"] = model.calibration.to_dict()
-    state = model.network.state_dict()
-    if model.autoencoder is not None:
-        header["autoencoder"] = asdict(model.autoencoder.config)
-        state |= {_AUTOENCODER_PREFIX + key: value for key, value in model.autoencoder.state_dict().items()}
-    write_safetensors(path, state, header, half=half)
+    write_with_autoencoder(path, model.network, model.autoencoder, header, half=half)
 
 
 def load_model(path: Path) -> FaceModel:
@@ -109,24 +104,15 @@ def load_model(path: Path) -> FaceModel:
         FewmarkError: the file is missing, damaged, no model of ours, or of a newer format.
     """
     header, tensors = read_safetensors(path, "model file")
-    if header.get("format") != FORMAT:
-        raise FewmarkError(f"{path}: holds {header.get('format', 'something else')}, not a model")
-    if header.get("version", 0) > FORMAT_VERSION:
-        raise FewmarkError(f"{path}: format version {header['version']} is newer than this program; update Fewmark")
+    check_format(path, header, FORMAT, FORMAT_VERSION, "a model")
     try:
-        network = FaceNetwork(FaceNetworkConfig(**header["network"]))
-        of_autoencoder = {key: tensors.pop(key) for key in list(tensors) if key.startswith(_AUTOENCODER_PREFIX)}
-        network.load_state_dict(tensors)
-        autoencoder = None
-        if "autoencoder" in header:
-            autoencoder = Autoencoder(AutoencoderConfig(**header["autoencoder"])).eval()
-            autoencoder.load_state_dict({k.removeprefix(_AUTOENCODER_PREFIX): v for k, v in of_autoencoder.items()})
+        network, autoencoder = networks_of(header, tensors)
         scheme, calibration = scheme_from_dict(header["scheme"]), header.get("calibration")
         if calibration is not None and len(calibration["curve_of_landmark"]) != scheme.num_points:
             raise FewmarkError(f"{path}: calibrated for another number of landmarks; calibrate the model again")
         return FaceModel(
             name=header["name"],
-            network=network.eval(),
+            network=network,
             scheme=scheme,
             crop_rule=CropRule(**header["crop_rule"]),
             reconstructs=bool(header["reconstructs"]),
@@ -136,6 +122,40 @@ def load_model(path: Path) -> FaceModel:
         )
     except (KeyError, TypeError, RuntimeError) as error:
         raise FewmarkError(f"{path}: its header and its weights don't fit together ({error})") from error
+
+
+def write_with_autoencoder(
+    path: Path, network: FaceNetwork, autoencoder: Autoencoder | None, header: dict[str, Any], *, half: bool
+) -> None:
+    """Writes a network, and the autoencoder that it carries, as ``networks_of`` reads them."""
+    header, state = header | {"network": asdict(network.config)}, network.state_dict()
+    if autoencoder is not None:
+        header["autoencoder"] = asdict(autoencoder.config)
+        state |= {_AUTOENCODER_PREFIX + key: value for key, value in autoencoder.state_dict().items()}
+    write_safetensors(path, state, header, half=half)
+
+
+def networks_of(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[FaceNetwork, Autoencoder | None]:
+    """The network of a file and the autoencoder that it carries, in evaluation mode.
+
+    Raises:
+        KeyError, TypeError, RuntimeError: header and tensors don't fit together.
+    """
+    network, autoencoder = FaceNetwork(FaceNetworkConfig(**header["network"])), None
+    carried = {key: value for key, value in tensors.items() if key.startswith(_AUTOENCODER_PREFIX)}
+    network.load_state_dict({key: value for key, value in tensors.items() if key not in carried})
+    if "autoencoder" in header:
+        autoencoder = Autoencoder(AutoencoderConfig(**header["autoencoder"])).eval()
+        autoencoder.load_state_dict({key.removeprefix(_AUTOENCODER_PREFIX): value for key, value in carried.items()})
+    return network.eval(), autoencoder
+
+
+def check_format(path: Path, header: dict[str, Any], wanted: str, newest: int, what: str) -> None:
+    """Raises FewmarkError where a file is of another format or of a newer version."""
+    if header.get("format") != wanted:
+        raise FewmarkError(f"{path}: holds {header.get('format', 'something else')}, not {what}")
+    if header.get("version", 0) > newest:
+        raise FewmarkError(f"{path}: format version {header['version']} is newer than this program; update Fewmark")
 
 
 def write_safetensors(path: Path, state: dict[str, Tensor], header: dict[str, Any], *, half: bool) -> None:

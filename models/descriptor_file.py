@@ -7,15 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.autoencoder import Autoencoder, AutoencoderConfig
-from models.checkpoint import read_safetensors, write_safetensors
+from models.autoencoder import Autoencoder
+from models.checkpoint import check_format, networks_of, read_safetensors, write_with_autoencoder
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
-from models.face_network import FaceNetwork, FaceNetworkConfig
+from models.face_network import FaceNetwork
 
 FORMAT = "fewmark-descriptors"
 FORMAT_VERSION = 1
-_AUTOENCODER_PREFIX = "autoencoder."
 
 
 @dataclass(slots=True)
@@ -39,15 +38,10 @@ def save_descriptors(path: Path, trained: TrainedDescriptors, *, half: bool = Fa
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "name": trained.name,
-        "network": asdict(trained.network.config),
         "crop_rule": asdict(trained.crop_rule),
         "provenance": trained.provenance,
     }
-    state = trained.network.state_dict()
-    if trained.autoencoder is not None:
-        header["autoencoder"] = asdict(trained.autoencoder.config)
-        state |= {_AUTOENCODER_PREFIX + key: value for key, value in trained.autoencoder.state_dict().items()}
-    write_safetensors(path, state, header, half=half)
+    write_with_autoencoder(path, trained.network, trained.autoencoder, header, half=half)
 
 
 def load_descriptors(path: Path) -> TrainedDescriptors:
@@ -57,21 +51,12 @@ def load_descriptors(path: Path) -> TrainedDescriptors:
         FewmarkError: the file is missing, damaged, something else, or of a newer format.
     """
     header, tensors = read_safetensors(path, "file of descriptors")
-    if header.get("format") != FORMAT:
-        raise FewmarkError(f"{path}: holds {header.get('format', 'something else')}, not descriptors")
-    if header.get("version", 0) > FORMAT_VERSION:
-        raise FewmarkError(f"{path}: format version {header['version']} is newer than this program; update Fewmark")
+    check_format(path, header, FORMAT, FORMAT_VERSION, "descriptors")
     try:
-        of_autoencoder = {key: tensors.pop(key) for key in list(tensors) if key.startswith(_AUTOENCODER_PREFIX)}
-        network = FaceNetwork(FaceNetworkConfig(**header["network"]))
-        network.load_state_dict(tensors)
-        autoencoder = None
-        if "autoencoder" in header:
-            autoencoder = Autoencoder(AutoencoderConfig(**header["autoencoder"])).eval()
-            autoencoder.load_state_dict({k.removeprefix(_AUTOENCODER_PREFIX): v for k, v in of_autoencoder.items()})
+        network, autoencoder = networks_of(header, tensors)
         return TrainedDescriptors(
             name=header["name"],
-            network=network.eval(),
+            network=network,
             crop_rule=CropRule(**header["crop_rule"]),
             provenance=header.get("provenance", {}),
             autoencoder=autoencoder,

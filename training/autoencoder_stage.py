@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +13,6 @@ from torch.nn import functional as F
 from models.autoencoder import Autoencoder, grow
 from models.autoencoder_file import TrainedAutoencoder, load_autoencoder, save_autoencoder
 from models.errors import FewmarkError
-from tracker.dataclass_toml import to_mapping
 from training.adversarial_state import AdversarialState
 from training.augmentation import AugmentationConfig
 from training.batch_augmentation import change_appearance, random_crops
@@ -27,7 +24,7 @@ from training.pace import Pace, claim_checkpoint
 from training.precision import resolve_precision
 from training.principal_components import SIDE, PrincipalComponents, principal_components
 from training.processes import Processes, start_processes
-from training.run_log import RunLog, RunningMeans
+from training.run_log import RunLog, RunningMeans, provenance_of
 from training.sample_grid import write_sample_grid
 from training.seeding import generator_for
 
@@ -115,15 +112,8 @@ def train_autoencoder(
     if not processes.is_main:
         return None
     scores = scores or measure(state.averaged, held_out, target)  # none where it was resumed at its very end
-    provenance: dict[str, Any] = {
-        "recipe": to_mapping(without_paths(recipe)),
-        "training_faces": len(store.images),
-        "held_out_faces": len(held_out),
-        "held_out": scores,
-        "precision": precision,
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-    }
+    counts = {"training_faces": len(store.images), "held_out_faces": len(held_out)}
+    provenance = provenance_of(without_paths(recipe), precision, **counts, held_out=scores)
     path = out / RESULT_FILE
     save_autoencoder(path, TrainedAutoencoder(recipe.name, state.averaged, recipe.crop, provenance), half=True)
     return path

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +14,6 @@ from models.autoencoder_file import load_autoencoder
 from models.descriptor_file import TrainedDescriptors, save_descriptors
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
-from tracker.dataclass_toml import to_mapping
 from training.config import DescriptorRecipe
 from training.crop_stream import ShuffledStream
 from training.descriptors import Views, match, matching_error, matching_loss, random_views
@@ -24,7 +21,7 @@ from training.faces import load_faces
 from training.pace import Pace, claim_checkpoint
 from training.precision import autocast, resolve_precision
 from training.processes import Processes, start_processes
-from training.run_log import RunLog, RunningMeans
+from training.run_log import RunLog, RunningMeans, provenance_of
 from training.seeding import generator_for
 from training.training_state import TrainingState, learning_rate_factor
 
@@ -118,15 +115,8 @@ def train_descriptors(
     if not processes.is_main:
         return None
     scores = scores or measure(state.averaged, views_of_held_out, recipe, target)  # none if resumed at its very end
-    provenance: dict[str, Any] = {
-        "recipe": to_mapping(without_paths(recipe)),
-        "training_faces": len(store.images),
-        "held_out_faces": len(store.held_out),
-        "held_out": scores,
-        "precision": precision,
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-    }
+    counts = {"training_faces": len(store.images), "held_out_faces": len(store.held_out)}
+    provenance = provenance_of(without_paths(recipe), precision, **counts, held_out=scores)
     path = out / RESULT_FILE
     trained = TrainedDescriptors(recipe.name, state.averaged, recipe.crop, provenance, autoencoder)
     save_descriptors(path, trained, half=True)

@@ -7,13 +7,11 @@ what the uninterrupted one would have seen.
 from __future__ import annotations
 
 import dataclasses
-import platform
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +21,6 @@ from models.errors import FewmarkError
 from models.face_network import FaceNetwork
 from models.registry import TRAINED_MODEL_FILE
 from tracker.config import DetectionConfig
-from tracker.dataclass_toml import to_mapping
 from tracker.pipeline import open_detector
 from training.config import LandmarkRecipe, PhaseConfig
 from training.crop_stream import CropStream, LabelledCrops, load_crops
@@ -34,7 +31,7 @@ from training.metrics import failure_rate, nme_per_face, point_errors
 from training.pace import Pace, claim_checkpoint
 from training.precision import autocast, resolve_precision
 from training.processes import Processes, start_processes
-from training.run_log import RunLog, RunningMeans
+from training.run_log import RunLog, RunningMeans, provenance_of
 from training.starting_point import build_network, keeps_reconstructing, kept_autoencoder
 from training.teacher import Teacher
 from training.training_state import TrainingState, learning_rate_factor
@@ -164,16 +161,14 @@ def train_on_faces(
         return None
     if held_out and not scores:  # resumed at its very end
         scores = validate(state.averaged, held_out, batch, target)
-    provenance: dict[str, Any] = {
-        "recipe": to_mapping(without_paths(recipe)),
-        "training_faces": len(crops),
-        "validation_faces": len(held_out) if held_out else 0,
-        "validation": scores,
-        "unlabelled_faces": len(teacher) if teacher else 0,
-        "precision": precision,
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-    }
+    provenance = provenance_of(
+        without_paths(recipe),
+        precision,
+        training_faces=len(crops),
+        validation_faces=len(held_out) if held_out else 0,
+        validation=scores,
+        unlabelled_faces=len(teacher) if teacher else 0,
+    )
     model = FaceModel(
         recipe.name,
         state.averaged,

@@ -6,17 +6,19 @@ Of several processes only the main one tells.
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 from torch import Tensor
 
-from tracker.dataclass_toml import dump_toml
+from tracker.dataclass_toml import dump_toml, to_mapping
 
 
 class RunLog:
@@ -61,6 +63,17 @@ class RunLog:
                 yield lambda step, text: bar.update(task, completed=step, description=f"{name}: {text}")
             finally:
                 self._bar = None
+
+
+def provenance_of(recipe: Any, precision: str, **facts: Any) -> dict[str, Any]:
+    """How something was trained, as plain JSON that travels with it.
+
+    Args:
+        recipe: without folders of this machine.
+        facts: counts of faces, measures.
+    """
+    made_on = {"precision": precision, "torch": torch.__version__, "machine": platform.machine()}
+    return {"recipe": to_mapping(recipe), **facts, **made_on}
 
 
 class RunningMeans:

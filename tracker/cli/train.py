@@ -12,12 +12,7 @@ from tracker.cli.console import emit, graceful_stop, out, warn
 from tracker.cli.options import DATASET_NAMES
 
 if TYPE_CHECKING:
-    from training.config import LandmarkRecipe
-
-DEVICE_HELP = "A torch device; default: a GPU if there is one."
-DEVICES_HELP = "Processes on this machine, one a GPU; more than one needs the extra cluster."
-NODES_HELP = "Machines; start the same command on each of them."
-PRECISION_HELP = "auto, fp32, bf16 or fp16, instead of the recipe's."
+    from training.config import AutoencoderRecipe, DescriptorRecipe, LandmarkRecipe
 
 _AutoencoderRecipe = Annotated[
     Path,
@@ -33,6 +28,7 @@ _LandmarkRecipe = Annotated[
         "few128, scaf256, 3fabrec-landmarks256."
     ),
 ]
+_Faces = Annotated[list[Path] | None, typer.Option(help="A folder that prepare-faces made; repeat for more.")]
 _Data = Annotated[
     Path | None, typer.Option(metavar="PATH", help="The data set's folder, or a file of labels; else as in the recipe.")
 ]
@@ -40,6 +36,15 @@ _Dataset = Annotated[
     str | None,
     typer.Option(metavar="NAME", help=f"What the data are, in place of what the recipe says: {DATASET_NAMES}."),
 ]
+
+_Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")]
+_Resume = Annotated[bool, typer.Option(help="Go on with an unfinished run.")]
+_Device = Annotated[str | None, typer.Option(help="A torch device; default: a GPU if there is one.")]
+_Devices = Annotated[
+    int, typer.Option(min=1, help="Processes on this machine, one a GPU; more than one needs the extra cluster.")
+]
+_NumNodes = Annotated[int, typer.Option(min=1, help="Machines; start the same command on each of them.")]
+_Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16, instead of the recipe's.")]
 
 train_app = typer.Typer(no_args_is_help=True, help="Make models.", rich_markup_mode=None)
 
@@ -52,13 +57,13 @@ def _train() -> None:
 @train_app.command("autoencoder")
 def train_autoencoder(
     recipe: _AutoencoderRecipe,
-    faces: Annotated[list[Path] | None, typer.Option(help="A folder that prepare-faces made; repeat for more.")] = None,
-    output: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with an unfinished run.")] = False,
-    device: Annotated[str | None, typer.Option(help=DEVICE_HELP)] = None,
-    devices: Annotated[int, typer.Option(min=1, help=DEVICES_HELP)] = 1,
-    num_nodes: Annotated[int, typer.Option(min=1, help=NODES_HELP)] = 1,
-    precision: Annotated[str | None, typer.Option(help=PRECISION_HELP)] = None,
+    faces: _Faces = None,
+    output: _Out = None,
+    resume: _Resume = False,
+    device: _Device = None,
+    devices: _Devices = 1,
+    num_nodes: _NumNodes = 1,
+    precision: _Precision = None,
 ) -> None:
     """Stage 1: train the adversarial autoencoder on faces without labels."""
     from tracker.dataclass_toml import load_toml
@@ -69,9 +74,7 @@ def train_autoencoder(
     from training.recipes import find_recipe
 
     config = with_precision(load_toml(AutoencoderRecipe, find_recipe(recipe)), precision)
-    roots = faces or list(config.faces.roots)
-    if not roots:
-        raise FewmarkError(f"{recipe}: names no faces; pass --faces FOLDER (`fewmark prepare-faces` makes one)")
+    roots = _faces_of(config, faces)
     folder = output or Path("runs") / config.name
     with graceful_stop() as stop:
         processes = start_processes(device, devices, num_nodes)
@@ -84,13 +87,13 @@ def train_autoencoder(
 @train_app.command("descriptors")
 def train_descriptors(
     recipe: _DescriptorRecipe,
-    faces: Annotated[list[Path] | None, typer.Option(help="A folder that prepare-faces made; repeat for more.")] = None,
-    output: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with an unfinished run.")] = False,
-    device: Annotated[str | None, typer.Option(help=DEVICE_HELP)] = None,
-    devices: Annotated[int, typer.Option(min=1, help=DEVICES_HELP)] = 1,
-    num_nodes: Annotated[int, typer.Option(min=1, help=NODES_HELP)] = 1,
-    precision: Annotated[str | None, typer.Option(help=PRECISION_HELP)] = None,
+    faces: _Faces = None,
+    output: _Out = None,
+    resume: _Resume = False,
+    device: _Device = None,
+    devices: _Devices = 1,
+    num_nodes: _NumNodes = 1,
+    precision: _Precision = None,
 ) -> None:
     """Between the stages: teach a network to find places of a face again, on faces without labels."""
     from tracker.dataclass_toml import load_toml
@@ -101,9 +104,7 @@ def train_descriptors(
     from training.recipes import find_recipe
 
     config = with_precision(load_toml(DescriptorRecipe, find_recipe(recipe)), precision)
-    roots = faces or list(config.faces.roots)
-    if not roots:
-        raise FewmarkError(f"{recipe}: names no faces; pass --faces FOLDER (`fewmark prepare-faces` makes one)")
+    roots = _faces_of(config, faces)
     folder = output or Path("runs") / config.name
     with graceful_stop() as stop:
         processes = start_processes(device, devices, num_nodes)
@@ -123,7 +124,7 @@ def train_few_shot(
     ] = "1,10,50,158,315,630,all",
     runs: Annotated[int, typer.Option(min=1, help="Random draws of each number; all is run once.")] = 5,
     output: Annotated[Path | None, typer.Option("--out", "-o", help="Default runs/few-shot-<recipe>.")] = None,
-    device: Annotated[str | None, typer.Option(help=DEVICE_HELP)] = None,
+    device: _Device = None,
 ) -> None:
     """Train with few labelled faces, many times: the tables 4 to 6 of 3FabRec. Stopped, it goes on where it was."""
     from tracker.dataclass_toml import load_toml
@@ -158,12 +159,12 @@ def train_landmarks(
     recipe: _LandmarkRecipe,
     data: _Data = None,
     dataset: _Dataset = None,
-    output: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with an unfinished run.")] = False,
-    device: Annotated[str | None, typer.Option(help=DEVICE_HELP)] = None,
-    devices: Annotated[int, typer.Option(min=1, help=DEVICES_HELP)] = 1,
-    num_nodes: Annotated[int, typer.Option(min=1, help=NODES_HELP)] = 1,
-    precision: Annotated[str | None, typer.Option(help=PRECISION_HELP)] = None,
+    output: _Out = None,
+    resume: _Resume = False,
+    device: _Device = None,
+    devices: _Devices = 1,
+    num_nodes: _NumNodes = 1,
+    precision: _Precision = None,
 ) -> None:
     """Train the landmark path of a network on labelled faces. The model is named after the run's folder."""
     from dataclasses import replace
@@ -185,6 +186,16 @@ def train_landmarks(
             config, root, folder, resume=resume, processes=processes, should_stop=stop, report=warn
         )
     _end(path, processes.is_main, stop.made)
+
+
+def _faces_of(config: AutoencoderRecipe | DescriptorRecipe, named: list[Path] | None) -> list[Path]:
+    """The folders of unlabelled faces: those that were named, else the recipe's."""
+    roots = named or list(config.faces.roots)
+    if not roots:
+        raise FewmarkError(
+            f"recipe {config.name}: names no faces; pass --faces FOLDER (`fewmark prepare-faces` makes one)"
+        )
+    return roots
 
 
 def _with_data(config: LandmarkRecipe, data: Path | None, dataset: str | None) -> tuple[LandmarkRecipe, Path]:
