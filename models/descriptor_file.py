@@ -24,6 +24,7 @@ class TrainedDescriptors:
     name: str
     network: FaceNetwork  # as many "landmarks" as a descriptor has channels
     crop_rule: CropRule
+    temperature: float  # of the softmax over cosines with which descriptors are compared
     provenance: dict[str, Any] = field(default_factory=dict)  # plain JSON: data, recipe, metrics, versions
     autoencoder: Autoencoder | None = None  # that it started from, as it was
 
@@ -39,6 +40,7 @@ def save_descriptors(path: Path, trained: TrainedDescriptors, *, half: bool = Fa
         "version": FORMAT_VERSION,
         "name": trained.name,
         "crop_rule": asdict(trained.crop_rule),
+        "temperature": trained.temperature,
         "provenance": trained.provenance,
     }
     write_with_autoencoder(path, trained.network, trained.autoencoder, header, half=half)
@@ -58,6 +60,7 @@ def load_descriptors(path: Path) -> TrainedDescriptors:
             name=header["name"],
             network=network,
             crop_rule=CropRule(**header["crop_rule"]),
+            temperature=float(header["temperature"]),
             provenance=header.get("provenance", {}),
             autoencoder=autoencoder,
         )

@@ -24,7 +24,8 @@ from training.config import AutoencoderRecipe
 from training.precision import Precision, autocast
 from training.principal_components import PrincipalComponents
 from training.processes import Processes
-from training.training_state import learning_rate_factor, load_checkpoint, moving_average, save_checkpoint
+from training.schedule import learning_rate_factor
+from training.training_state import load_checkpoint, moving_average, save_checkpoint
 
 
 @contextlib.contextmanager

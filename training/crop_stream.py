@@ -88,6 +88,14 @@ class LabelledCrops:
             yield Batch(images, self.points[part] - first, self.visible[part])
 
 
+def mirrored(batch: Batch, scheme: LandmarkScheme) -> Batch:
+    """The same faces in a mirror; points that are left and right change places."""
+    order = torch.tensor(scheme.mirror_permutation)
+    points = batch.points[:, order].clone()
+    points[..., 0] = batch.images.shape[-1] - 1 - points[..., 0]
+    return Batch(batch.images.flip(-1), points, batch.visible[:, order])
+
+
 def load_crops(
     samples: Sequence[FaceSample], size: int, rule: CropRule, room_for: AugmentationConfig = AugmentationConfig()
 ) -> LabelledCrops:

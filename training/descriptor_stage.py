@@ -22,8 +22,9 @@ from training.pace import Pace, claim_checkpoint
 from training.precision import autocast, resolve_precision
 from training.processes import Processes, start_processes
 from training.run_log import RunLog, RunningMeans, provenance_of
+from training.schedule import Schedule
 from training.seeding import generator_for
-from training.training_state import TrainingState, learning_rate_factor
+from training.training_state import TrainingState
 
 RESULT_FILE = "descriptors.safetensors"
 LOG_EVERY = 20  # steps
@@ -66,13 +67,13 @@ def train_descriptors(
     state = TrainingState(network, recipe.optimiser, processes, precision)
     if resume:
         state.restore(checkpoint, (recipe.phase,))
-    size, phase = recipe.network.input_size, recipe.phase
-    store = load_faces(faces, size=size, held_out=recipe.faces.held_out)
+    store = load_faces(faces, size=recipe.network.input_size, held_out=recipe.faces.held_out)
     processes.wait()  # until all have looked for a checkpoint
     log = RunLog(out, recipe, processes.is_main)
     batch = min(recipe.optimiser.batch_size, len(store.images))
     steps_per_epoch = len(store.images) / batch
-    total_steps = max(phase.min_steps, round(phase.epochs * steps_per_epoch), 1)
+    schedule = Schedule((recipe.phase,), steps_per_epoch)
+    total_steps = schedule.total_steps
     drawn = iter(ShuffledStream(len(store.images), recipe.seed, state.step * batch, total_steps * batch))
     views_of_held_out = _views(store.held_out[:_MEASURED], recipe, generator_for(recipe.seed))
     pace = Pace(checkpoint, recipe.checkpoint_minutes, processes, should_stop)
@@ -83,12 +84,12 @@ def train_descriptors(
             items = [next(drawn) % len(store.images) for _ in range(batch)]
             chosen = torch.tensor(items[processes.rank :: processes.world_size])
             views = _to(target, _views(store.images[chosen], recipe, _generator(recipe, state.step, processes)))
-            state.enter(0, phase)
+            number, phase, factor = schedule.at(state.step)
+            state.enter(number, phase)
             with autocast(precision, target):
                 matches = match(state.shared_network(views.images), views, recipe.matching.temperature)
                 direct, exchanged = matching_loss(matches, views, sigma=recipe.matching.sigma)
                 loss = direct + recipe.matching.exchange_weight * exchanged
-            factor = learning_rate_factor(state.step, phase.warmup_steps, total_steps, phase.schedule)
             state.update(loss, factor)
             means.add({"direct": direct.detach(), "exchanged": exchanged.detach()})
             last = state.step == total_steps
@@ -118,7 +119,9 @@ def train_descriptors(
     counts = {"training_faces": len(store.images), "held_out_faces": len(store.held_out)}
     provenance = provenance_of(without_paths(recipe), precision, **counts, held_out=scores)
     path = out / RESULT_FILE
-    trained = TrainedDescriptors(recipe.name, state.averaged, recipe.crop, provenance, autoencoder)
+    trained = TrainedDescriptors(
+        recipe.name, state.averaged, recipe.crop, recipe.matching.temperature, provenance, autoencoder
+    )
     save_descriptors(path, trained, half=True)
     return path
 

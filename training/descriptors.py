@@ -15,15 +15,18 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.crop_rule import CropRule
+from models.face_network import FaceNetwork
 from models.heatmaps import decode_heatmaps, heatmap_from_crop
 from training.augmentation import AugmentationConfig
 from training.batch_augmentation import change_appearance, random_crops
+from training.crop_stream import LabelledCrops, mirrored
 from training.losses import heatmap_cross_entropy
 
+_BATCH = 16  # faces that are looked at together
 _REACH = 0.4  # of the crop's side: places lie that near to its centre, where there is a face
 
 
@@ -105,6 +108,43 @@ def matching_error(matches: Matches, views: Views) -> tuple[Tensor, Tensor]:
     seen = inside(views)
     errors = [(decode_heatmaps(m, size).points - views.second).norm(dim=-1)[seen].mean() for m in matches]
     return 100 * errors[0] / size, 100 * errors[1] / size
+
+
+@torch.no_grad()
+def landmark_filters(descriptors: FaceNetwork, crops: LabelledCrops, temperature: float) -> Tensor:
+    """A last layer that finds landmarks by their mean descriptors, without any training.
+
+    A descriptor is a linear function of the features below the last layer, so that comparing it with another is a
+    filter on these features (as in Qi, Brown and Lowe, Low-Shot Learning with Imprinted Weights, CVPR 2018). What is
+    lost is each descriptor's own length: the mean one stands for all.
+
+    Args:
+        descriptors: on the CPU.
+        crops: labelled faces; each is looked at together with its mirror image, where the scheme has one.
+        temperature: of the softmax over cosines.
+
+    Returns:
+        Weights for the last layer of a network of K landmarks: the shape of the descriptors' own, K in place of D; 0
+        for a landmark that is labelled in none of the faces.
+    """
+    descriptors.eval()
+    size, side = descriptors.config.input_size, descriptors.config.heatmap_size
+    total = torch.zeros(crops.scheme.num_points, descriptors.config.num_landmarks)
+    lengths = []
+    for batch in crops.exact(_BATCH):
+        looks = (batch, mirrored(batch, crops.scheme)) if crops.scheme.mirror_pairs else (batch,)
+        for images, points, visible in looks:
+            maps = descriptors(images.contiguous(memory_format=torch.channels_last))
+            lengths.append(maps.norm(dim=1).mean())
+            found = _descriptors_at(F.normalize(maps, dim=1), heatmap_from_crop(points, size, side))
+            total += (found * visible.unsqueeze(-1)).sum(dim=0)
+    last = descriptors.head.lin
+    assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d)
+    transposed = isinstance(last, nn.ConvTranspose2d)
+    filters = last.weight.transpose(0, 1) if transposed else last.weight
+    scale = temperature * float(torch.stack(lengths).mean())
+    new = torch.einsum("kd,dcij->kcij", F.normalize(total, dim=-1), filters) / scale
+    return new.transpose(0, 1).contiguous() if transposed else new
 
 
 def inside(views: Views) -> Tensor:

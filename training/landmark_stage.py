@@ -7,11 +7,10 @@ what the uninterrupted one would have seen.
 from __future__ import annotations
 
 import dataclasses
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +18,11 @@ import torch
 from models.checkpoint import FaceModel, save_model
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork
+from models.landmark_schemes import LandmarkScheme
 from models.registry import TRAINED_MODEL_FILE
 from tracker.config import DetectionConfig
 from tracker.pipeline import open_detector
-from training.config import LandmarkRecipe, PhaseConfig
+from training.config import LandmarkRecipe
 from training.crop_stream import CropStream, LabelledCrops, load_crops
 from training.datasets import FaceSample, get_dataset, split_validation
 from training.face_square import needs_face_square, with_face_square
@@ -32,9 +32,10 @@ from training.pace import Pace, claim_checkpoint
 from training.precision import autocast, resolve_precision
 from training.processes import Processes, start_processes
 from training.run_log import RunLog, RunningMeans, provenance_of
-from training.starting_point import build_network, keeps_reconstructing, kept_autoencoder
+from training.schedule import Schedule
+from training.starting_point import build_network, keeps_reconstructing, kept_autoencoder, start_last_layer
 from training.teacher import Teacher
-from training.training_state import TrainingState, learning_rate_factor
+from training.training_state import TrainingState
 
 RESULT_FILE = TRAINED_MODEL_FILE
 LOG_EVERY = 20  # steps
@@ -90,23 +91,24 @@ def train_on_faces(
     scheme = train[0].scheme
     torch.manual_seed(recipe.seed)
     along = recipe.loss.reconstruction_weight > 0
-    state = TrainingState(
-        build_network(recipe, scheme), recipe.optimiser, processes, precision, reconstructs_along=along
-    )
+    network = build_network(recipe, scheme)
+    size = recipe.network.input_size
+    crops = load_crops(train, size, recipe.crop, recipe.augmentation)
+    if not resume:
+        start_last_layer(network, recipe, crops)
+    state = TrainingState(network, recipe.optimiser, processes, precision, reconstructs_along=along)
     if resume:
         state.restore(checkpoint, recipe.phases)
     teacher = Teacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
     processes.wait()  # until all have looked for a checkpoint
     log = RunLog(out, recipe, processes.is_main)
 
-    size = recipe.network.input_size
-    crops = load_crops(train, size, recipe.crop, recipe.augmentation)
     held_out = load_crops(validation, size, recipe.crop) if validation and processes.is_main else None
     skipped = (*crops.skipped, *(held_out.skipped if held_out else ()))
     batch = min(recipe.optimiser.batch_size, len(crops))
     steps_per_epoch = len(crops) / batch
-    ends = phase_ends(recipe.phases, steps_per_epoch)
-    total_steps = ends[-1]
+    schedule = Schedule(recipe.phases, steps_per_epoch)
+    total_steps = schedule.total_steps
     validate_every = max(round(steps_per_epoch), MIN_STEPS_TO_VALIDATION)
     stream = CropStream(
         crops,
@@ -127,8 +129,7 @@ def train_on_faces(
         for line in (*notes, *(f"skipped {line}" for line in skipped)):
             log.say(line)
         for images, points, visible in stream:
-            number = bisect_right(ends, state.step)
-            phase, begun = recipe.phases[number], ends[number - 1] if number else 0
+            number, phase, factor = schedule.at(state.step)
             state.enter(number, phase)
             images = images.contiguous(memory_format=torch.channels_last)
             unlabelled = None
@@ -136,7 +137,6 @@ def train_on_faces(
                 unlabelled = teacher.batch(state.step, state.averaged, target, processes.rank)
             with autocast(precision, target):
                 loss = objective(state.shared_network, images, Targets(points, visible), unlabelled)
-            factor = learning_rate_factor(state.step - begun, phase.warmup_steps, ends[number] - begun, phase.schedule)
             state.update(loss, factor)
             means.add({"loss": loss.detach()})
             last = state.step == total_steps
@@ -161,6 +161,7 @@ def train_on_faces(
         return None
     if held_out and not scores:  # resumed at its very end
         scores = validate(state.averaged, held_out, batch, target)
+    path = out / RESULT_FILE
     provenance = provenance_of(
         without_paths(recipe),
         precision,
@@ -169,18 +170,22 @@ def train_on_faces(
         validation=scores,
         unlabelled_faces=len(teacher) if teacher else 0,
     )
-    model = FaceModel(
+    save_model(path, _result(recipe, state.averaged, scheme, provenance), half=True)
+    return path
+
+
+def _result(
+    recipe: LandmarkRecipe, network: FaceNetwork, scheme: LandmarkScheme, provenance: dict[str, Any]
+) -> FaceModel:
+    return FaceModel(
         recipe.name,
-        state.averaged,
+        network,
         scheme,
         recipe.crop,
         keeps_reconstructing(recipe),
         provenance=provenance,
         autoencoder=kept_autoencoder(recipe),
     )
-    path = out / RESULT_FILE
-    save_model(path, model, half=True)
-    return path
 
 
 def _fitted_to_scheme(
@@ -208,11 +213,6 @@ def _fitted_to_scheme(
     if scheme.level_points is None:  # a crop can't be turned by what no point tells
         recipe = dataclasses.replace(recipe, crop=dataclasses.replace(recipe.crop, level=False))
     return recipe, train, validation
-
-
-def phase_ends(phases: Sequence[PhaseConfig], steps_per_epoch: float) -> list[int]:
-    """The step before which each phase ends; every phase has at least one."""
-    return list(accumulate(max(phase.min_steps, round(phase.epochs * steps_per_epoch), 1) for phase in phases))
 
 
 def without_paths(recipe: LandmarkRecipe) -> LandmarkRecipe:

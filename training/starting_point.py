@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import asdict, replace
+
+import torch
+from torch import nn
 
 from models.autoencoder import Autoencoder, AutoencoderConfig, grow
 from models.autoencoder_file import FORMAT as AUTOENCODER_FORMAT
@@ -18,6 +21,8 @@ from models.heatmaps import HeatmapKind
 from models.landmark_schemes import LandmarkScheme
 from models.registry import MODELS
 from training.config import LandmarkRecipe
+from training.crop_stream import LabelledCrops
+from training.descriptors import landmark_filters
 
 Start = TrainedAutoencoder | TrainedDescriptors | FaceModel
 
@@ -33,34 +38,40 @@ def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork
         FewmarkError: the recipe starts from something of another shape or crop rule.
     """
     kind: HeatmapKind = "gaussian" if recipe.loss.name == "l2" else "logits"
-    shape = dataclasses.asdict(recipe.network)
+    shape = asdict(recipe.network)
     network = FaceNetwork(FaceNetworkConfig(num_landmarks=scheme.num_points, heatmap_kind=kind, **shape))
     start = load_start(recipe)
     if start is None:
         return network
-    source: Autoencoder | FaceNetwork
-    rule = start.crop_rule
-    grows = (_side_of(start), recipe.network.input_size) == (128, 256)
-    if isinstance(start, TrainedAutoencoder):
-        source = grow(start.autoencoder) if grows else start.autoencoder
-        found = source.config
-    else:
-        source = grow_network(start.network) if grows else start.network
-        if source.config.width < recipe.network.width:
-            source = widen_network(source, recipe.network.width)
-        config = source.config
-        found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
-        if dataclasses.replace(config, num_landmarks=scheme.num_points) == network.config:
-            same = isinstance(start, FaceModel) and start.scheme == scheme
-            learned = source.head.state_dict().items()
-            # The layer of one channel a landmark is new for new landmarks.
-            network.head.load_state_dict({k: v for k, v in learned if same or k.split(".")[0] != "lin"}, strict=same)
+    source, rule = _fitted(start, recipe), start.crop_rule
+    config = source.config
+    if isinstance(source, FaceNetwork) and replace(source.config, num_landmarks=scheme.num_points) == network.config:
+        same = isinstance(start, FaceModel) and start.scheme == scheme
+        learned = source.head.state_dict().items()
+        # The layer of one channel a landmark is new for new landmarks.
+        network.head.load_state_dict({k: v for k, v in learned if same or k.split(".")[0] != "lin"}, strict=same)
+    found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
     if scheme.level_points is None:  # such crops are never turned, whatever the start's were
-        rule = dataclasses.replace(rule, level=recipe.crop.level)
+        rule = replace(rule, level=recipe.crop.level)
     _check_fit(recipe, found, rule)
     network.encoder.load_state_dict(source.encoder.state_dict())
     network.decoder.load_state_dict(source.decoder.state_dict())
     return network
+
+
+@torch.no_grad()
+def start_last_layer(network: FaceNetwork, recipe: LandmarkRecipe, crops: LabelledCrops) -> None:
+    """Where a run starts from descriptors, lets the last layer begin with what the labelled faces say of them."""
+    start = load_start(recipe)
+    if not isinstance(start, TrainedDescriptors):
+        return
+    source = _fitted(start, recipe)
+    assert isinstance(source, FaceNetwork)
+    filters = landmark_filters(source, crops, start.temperature)
+    last = network.head.lin
+    assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d)
+    if filters.shape == last.weight.shape:
+        last.weight.copy_(filters)
 
 
 def load_start(recipe: LandmarkRecipe) -> Start | None:
@@ -106,9 +117,16 @@ def kept_autoencoder(recipe: LandmarkRecipe) -> Autoencoder | None:
     return None if start is None else start.autoencoder
 
 
-def _side_of(start: Start) -> int:
-    network = start.autoencoder if isinstance(start, TrainedAutoencoder) else start.network
-    return network.config.input_size
+def _fitted(start: Start, recipe: LandmarkRecipe) -> Autoencoder | FaceNetwork:
+    """The network that a recipe starts from, grown and widened to what it asks for, as far as that is possible."""
+    wanted = recipe.network
+    if isinstance(start, TrainedAutoencoder):
+        small = start.autoencoder
+        return grow(small) if (small.config.input_size, wanted.input_size) == (128, 256) else small
+    network = start.network
+    if (network.config.input_size, wanted.input_size) == (128, 256):
+        network = grow_network(network)
+    return widen_network(network, wanted.width) if network.config.width < wanted.width else network
 
 
 def _check_fit(recipe: LandmarkRecipe, found: AutoencoderConfig, rule: CropRule) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import pickle
 from collections.abc import Callable, Sequence
@@ -151,15 +150,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise FewmarkError(f"{path}: not a readable checkpoint ({error}); start the run again") from error
     return state
-
-
-def learning_rate_factor(step: int, warmup_steps: int, total_steps: int, schedule: str = "cosine") -> float:
-    """Linear warm-up from 0, then half a cosine down to 0, or 1 throughout; 0..1."""
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    if schedule == "constant":
-        return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, total_steps - warmup_steps)))
 
 
 def moving_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | int], None]:

@@ -16,8 +16,9 @@ from models.autoencoder_file import TrainedAutoencoder, save_autoencoder
 from models.crop_rule import CropRule
 from models.descriptor_file import load_descriptors
 from models.errors import FewmarkError
+from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.growing import widen_network
-from models.landmark_schemes import IBUG_68
+from models.landmark_schemes import IBUG_68, scheme_from_names
 from tracker.dataclass_toml import load_toml
 from training.augmentation import AugmentationConfig
 from training.config import (
@@ -29,11 +30,20 @@ from training.config import (
     OptimiserConfig,
     PhaseConfig,
 )
+from training.crop_stream import LabelledCrops
 from training.descriptor_stage import build_descriptor_network, train_descriptors
-from training.descriptors import Views, inside, match, matching_error, matching_loss, random_views
+from training.descriptors import (
+    Views,
+    inside,
+    landmark_filters,
+    match,
+    matching_error,
+    matching_loss,
+    random_views,
+)
 from training.processes import Processes
 from training.recipes import find_recipe
-from training.starting_point import build_network, keeps_reconstructing, kept_autoencoder
+from training.starting_point import build_network, keeps_reconstructing, kept_autoencoder, start_last_layer
 
 CPU = Processes(torch.device("cpu"))
 SIZE, STORED = 64, 96
@@ -105,6 +115,55 @@ def test_a_place_outside_of_a_view_does_not_count() -> None:
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("heatmap_size", [64, 128])
+def test_a_last_layer_from_descriptors_compares_with_the_mean_one(heatmap_size: int) -> None:
+    torch.manual_seed(2)
+    shape = FaceNetworkConfig(16, 128, heatmap_size, z_dim=16, width=0.125, skip_connections=True)
+    descriptors = FaceNetwork(shape).eval()
+    scheme = scheme_from_names("two", ["left_eye", "right_eye"])
+    points = torch.tensor([[[30.0, 50.0], [97.0, 50.0]], [[40.0, 60.0], [90.0, 52.0]]])
+    visible = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    images = torch.randint(256, (2, 3, 128, 128), dtype=torch.uint8)
+    crops = LabelledCrops(images, points, visible, scheme, 128, CropRule())
+    filters = landmark_filters(descriptors, crops, temperature=0.1)
+
+    network = FaceNetwork(replace(shape, num_landmarks=2)).eval()
+    network.load_state_dict({k: v for k, v in descriptors.state_dict().items() if k != "head.lin.weight"}, strict=False)
+    with torch.inference_mode():
+        network.head.lin.weight.copy_(filters)
+        shown = images.float() / 255
+        both = torch.cat((shown, shown.flip(-1)))
+        maps = descriptors(both)
+        # Where each eye is to be seen, in the two faces and in the mirror.
+        left = [(0, points[0, 0]), (1, points[1, 0]), (2, torch.tensor([127.0, 0]) + points[0, 1] * _MIRROR)]
+        right = [(0, points[0, 1]), (2, torch.tensor([127.0, 0]) + points[0, 0] * _MIRROR)]
+        right.append((3, torch.tensor([127.0, 0]) + points[1, 0] * _MIRROR))
+        lengths = maps.norm(dim=1).mean()
+        for number, places in enumerate((left, right)):
+            found = torch.stack([_sampled(F.normalize(maps, dim=1)[image], place) for image, place in places])
+            mean = F.normalize(F.normalize(found, dim=-1).sum(0), dim=0)
+            expected = torch.einsum("d,bdhw->bhw", mean, maps) / (0.1 * lengths)
+            torch.testing.assert_close(network(both)[:, number], expected, rtol=1e-3, atol=1e-3)
+
+
+_MIRROR = torch.tensor([-1.0, 1.0])
+
+
+def _sampled(maps: Tensor, place: Tensor) -> Tensor:
+    grid = ((place + 0.5) * (2 / 128) - 1).view(1, 1, 1, 2)
+    return F.grid_sample(maps[None], grid, padding_mode="border", align_corners=False).flatten()
+
+
+def test_a_landmark_that_nobody_labelled_begins_with_nothing() -> None:
+    descriptors = FaceNetwork(FaceNetworkConfig(16, 128, 64, z_dim=16, width=0.125))
+    scheme = scheme_from_names("two", ["nose", "chin"])
+    images = torch.randint(256, (1, 3, 128, 128), dtype=torch.uint8)
+    crops = LabelledCrops(images, torch.full((1, 2, 2), 60.0), torch.tensor([[1.0, 0.0]]), scheme, 128, CropRule())
+    filters = landmark_filters(descriptors, crops, temperature=0.1)
+    assert filters[0].abs().max() > 0
+    assert filters[1].abs().max() == 0
+
+
 def test_a_run_leaves_descriptors_that_landmarks_start_from(sixteen_faces: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     start = tmp_path / "autoencoder.safetensors"
@@ -124,6 +183,13 @@ def test_a_run_leaves_descriptors_that_landmarks_start_from(sixteen_faces: Path,
     known = trained.network.state_dict()
     for key, value in network.state_dict().items():
         assert torch.equal(value, known[key]) == (key != "head.lin.weight"), key
+    points = torch.rand(1, 68, 2) * 100
+    crops = LabelledCrops(
+        torch.randint(256, (1, 3, 128, 128), dtype=torch.uint8), points, torch.ones(1, 68), IBUG_68, 128, CropRule()
+    )
+    start_last_layer(network, landmarks, crops)
+    expected_filters = landmark_filters(trained.network, crops, trained.temperature)
+    assert torch.equal(network.state_dict()["head.lin.weight"], expected_filters)
     assert not keeps_reconstructing(replace(landmarks, phases=(PhaseConfig(decoder=0),)))
     kept = kept_autoencoder(landmarks)
     assert kept is not None

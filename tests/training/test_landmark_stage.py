@@ -21,7 +21,8 @@ from training.landmark_stage import read_faces, train_landmarks, train_on_faces
 from training.precision import resolve_precision
 from training.processes import Processes
 from training.recipes import find_recipe
-from training.training_state import learning_rate_factor, moving_average
+from training.schedule import learning_rate_factor
+from training.training_state import moving_average
 
 CPU = Processes(torch.device("cpu"))
 RECIPE = LandmarkRecipe(

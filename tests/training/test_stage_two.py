@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from models.autoencoder import Autoencoder, AutoencoderConfig
 from models.autoencoder_file import TrainedAutoencoder, load_autoencoder, save_autoencoder
@@ -20,7 +21,8 @@ from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.landmark_schemes import IBUG_68, scheme_from_names
 from models.registry import open_model
-from tracker.dataclass_toml import load_toml
+from tracker.cli import app
+from tracker.dataclass_toml import dump_toml, load_toml
 from training.augmentation import AugmentationConfig
 from training.config import (
     LandmarkRecipe,
@@ -31,9 +33,10 @@ from training.config import (
     UnlabelledConfig,
 )
 from training.few_shot import draw, parse_sizes, run_few_shot
-from training.landmark_stage import phase_ends, read_faces, train_landmarks
+from training.landmark_stage import read_faces, train_landmarks
 from training.processes import Processes
 from training.recipes import find_recipe
+from training.schedule import phase_ends
 from training.starting_point import build_network, keeps_reconstructing
 from training.teacher import Teacher
 
@@ -113,6 +116,15 @@ def test_a_model_whose_decoder_learned_landmarks_carries_its_autoencoder_along(
         after = model.autoencoder.state_dict()
         assert all(torch.allclose(value, after[key], atol=1e-3, rtol=1e-3) for key, value in before.items())
         assert not torch.allclose(model.network.decoder.fc.weight, before["decoder.fc.weight"], atol=1e-4)
+
+
+def test_the_command_names_the_model_after_the_runs_folder(labelled: Path, tmp_path: Path) -> None:
+    dump_toml(replace(RECIPE, phases=(PhaseConfig(epochs=0.1, warmup_steps=0),)), tmp_path / "small.toml")
+    folder = tmp_path / "my points"
+    arguments = ["train", "landmarks", tmp_path / "small.toml", "--data", labelled, "--out", folder, "--device", "cpu"]
+    run = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert run.exit_code == 0, run.output
+    assert load_model(folder / "model.safetensors").name == "my points"
 
 
 def test_phases_follow_each_other() -> None:
