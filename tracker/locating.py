@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from models.checkpoint import FaceModel
+from models.crop_rule import CropRule
 from tracker.backends.base import LANDMARKS_ONLY, Backend, Prediction, PredictionRequest
 from tracker.config import TrackingConfig
-from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, transform_points
+from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, invert, transform_points
 from tracker.mirroring import predict_both_ways
 from tracker.timing import StageTimer
 from tracker.types import FaceBox, FloatArray, ImageArray, Matrix
+
+_NEARER = 0.92  # of a crop's side: the second look at a still
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +25,7 @@ class LocateRequest:
 
     image: ImageArray  # (H, W, 3)
     prediction: PredictionRequest = LANDMARKS_ONLY
-    both_ways: bool = False  # each face and its mirror image, averaged
+    closely: bool = False  # each face and its mirror image, from two distances, averaged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,11 +74,18 @@ class FaceLocator:
         """
         if not boxes:
             return []
+        rule = self._model.crop_rule
         with timer.stage("crop"):
-            matrices = [frame_from_crop_matrix(box, self._size, self._model.crop_rule) for box in boxes]
-            crops = np.stack([cut_crop(request.image, matrix, self._size).image for matrix in matrices])
+            matrices, crops = self._cut(request.image, boxes, rule)
+            nearer = None
+            if request.closely:
+                nearer = self._cut(request.image, boxes, replace(rule, margin=_NEARER * rule.margin))
         with timer.stage("network"):
-            prediction = self._predict(request, crops)
+            if nearer is None:
+                prediction = self._backend.predict(crops, request.prediction)
+            else:
+                prediction = predict_both_ways(self._backend, crops, self._model.scheme, request.prediction)
+                prediction = self._averaged(prediction, matrices, *nearer)
         return [
             self._located(prediction, i, crops[i], matrix, face_id)
             for i, (matrix, face_id) in enumerate(zip(matrices, ids, strict=True))
@@ -96,10 +106,24 @@ class FaceLocator:
         found = self.locate(request, boxes, [None] * len(boxes), timer)
         return [face for face, score in zip(found, scores, strict=True) if is_new_face(face, score, config)]
 
-    def _predict(self, request: LocateRequest, crops: ImageArray) -> Prediction:
-        if request.both_ways:
-            return predict_both_ways(self._backend, crops, self._model.scheme, request.prediction)
-        return self._backend.predict(crops, request.prediction)
+    def _cut(self, image: ImageArray, boxes: Sequence[FaceBox], rule: CropRule) -> tuple[list[Matrix], ImageArray]:
+        matrices = [frame_from_crop_matrix(box, self._size, rule) for box in boxes]
+        return matrices, np.stack([cut_crop(image, matrix, self._size).image for matrix in matrices])
+
+    def _averaged(
+        self, prediction: Prediction, matrices: Sequence[Matrix], nearer: Sequence[Matrix], crops: ImageArray
+    ) -> Prediction:
+        """A prediction together with that on ``crops`` of the same faces, cut nearer; in the first ones' pixels."""
+        second = predict_both_ways(self._backend, crops, self._model.scheme)
+        there = [
+            transform_points(transform_points(points, near), invert(matrix))
+            for points, near, matrix in zip(second.points, nearer, matrices, strict=True)
+        ]
+        return replace(
+            prediction,
+            points=((prediction.points + np.stack(there)) / 2).astype(np.float32),
+            confidence=((prediction.confidence + second.confidence) / 2).astype(np.float32),
+        )
 
     def _located(
         self, prediction: Prediction, i: int, crop: ImageArray, matrix: Matrix, face_id: int | None

@@ -115,11 +115,11 @@ class FaceTracker:
         """The same for a frame that stands for itself, as a photo does: nothing is followed, and ids count from 0.
 
         There is no hurry: where the detector finds no face at once it looks for small ones, and the network looks at
-        each face and at its mirror image.
+        each face and at its mirror image, from two distances.
         """
         self.reset(restart_ids=True)
         wanted = PredictionRequest(heatmaps, reconstructions=reconstructions)
-        return self._process(LocateRequest(frame.image, wanted, both_ways=True), frame, still=True)
+        return self._process(LocateRequest(frame.image, wanted, closely=True), frame, still=True)
 
     def _process(
         self, request: LocateRequest, frame: Frame, recorded: bool = False, still: bool = False

@@ -1,0 +1,36 @@
+"""Landmarks in a box, by the shipped model on the face of the demo clip."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tracker.assets import demo_clip
+from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, transform_points
+from tracker.locating import FaceLocator, LocateRequest
+from tracker.mirroring import predict_both_ways
+from tracker.pipeline import FaceTracker
+from tracker.sources import open_source
+from tracker.timing import StageTimer
+
+
+def test_a_close_look_averages_two_distances_and_their_mirror_images(face_tracker: FaceTracker) -> None:
+    with open_source(demo_clip()) as source:
+        frame = next(iter(source))
+    model, backend = face_tracker.model, face_tracker.backend
+    box = box_around_points(face_tracker.process(frame).faces[0].points, model.scheme)
+    locator = FaceLocator(model, backend)
+    (glance,) = locator.locate(LocateRequest(frame.image), [box], [None], StageTimer())
+    (close,) = locator.locate(LocateRequest(frame.image, closely=True), [box], [None], StageTimer())
+
+    size, points, confidence = model.network.config.input_size, [], []
+    for margin in (model.crop_rule.margin, 0.92 * model.crop_rule.margin):
+        matrix = frame_from_crop_matrix(box, size, replace(model.crop_rule, margin=margin))
+        look = predict_both_ways(backend, cut_crop(frame.image, matrix, size).image[None], model.scheme)
+        points.append(transform_points(look.points[0], matrix))
+        confidence.append(look.confidence[0])
+    np.testing.assert_allclose(close.points, np.mean(points, axis=0), atol=0.02)
+    np.testing.assert_allclose(close.confidence, np.mean(confidence, axis=0), atol=1e-3)
+    apart = np.linalg.norm(close.points - glance.points, axis=1) / box.width
+    assert 0 < apart.mean() < 0.02
