@@ -15,7 +15,14 @@ from models.errors import FewmarkError
 from models.landmark_schemes import scheme_from_names
 from tracker.dataclass_toml import dump_toml, load_toml
 from training.augmentation import AugmentationConfig
-from training.config import AutoencoderRecipe, LandmarkRecipe, NetworkConfig, OptimiserConfig, PhaseConfig
+from training.config import (
+    AutoencoderRecipe,
+    DescriptorRecipe,
+    LandmarkRecipe,
+    NetworkConfig,
+    OptimiserConfig,
+    PhaseConfig,
+)
 from training.crop_stream import ShuffledStream
 from training.landmark_stage import read_faces, train_landmarks, train_on_faces
 from training.precision import resolve_precision
@@ -157,7 +164,9 @@ def test_the_moving_average_forgets_its_start() -> None:
 def test_shipped_recipes_are_valid() -> None:
     folder = find_recipe(Path("skip128")).parent
     for path in folder.glob("*.toml"):
-        kind = LandmarkRecipe if "[[phases]]" in path.read_text() else AutoencoderRecipe
+        text = path.read_text()
+        others = DescriptorRecipe if "[matching]" in text else AutoencoderRecipe
+        kind = LandmarkRecipe if "[[phases]]" in text else others
         assert load_toml(kind, path).name == path.stem
 
 
