@@ -24,8 +24,8 @@ _DescriptorRecipe = Annotated[Path, typer.Argument(help="A recipe (TOML), or the
 _LandmarkRecipe = Annotated[
     Path,
     typer.Argument(
-        help="A recipe (TOML), or the name of a shipped one: teach256, teach128, fine256, exact256, polish256, fast128, "
-        "skip128, few128, scaf256, 3fabrec-landmarks256."
+        help="A recipe (TOML), or the name of a shipped one: teach256, teach128, fine256, exact256, polish256, "
+        "fast128, skip128, few128, scaf256, 3fabrec-landmarks256."
     ),
 ]
 _Faces = Annotated[list[Path] | None, typer.Option(help="A folder that prepare-faces made; repeat for more.")]
