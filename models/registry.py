@@ -43,6 +43,11 @@ MODELS: dict[str, ModelEntry] = {
             summary="68 points from 128 px crops: what fine256 grew from; faster, and less accurate",
             sha256="d0e0913552ec3c1fdd51cc9634e6547786bd38ce24228f65360b4a1b6943377a",
         ),
+        ModelEntry(
+            name="exact256",
+            summary="68 points from 256 px crops: fine256 widened; the most accurate, and slower",
+            sha256="9af30b00c5c2b59fd2dd04ff047af73325d31a108423ad8c70f8dbb035dad950",
+        ),
     )
 }
 
