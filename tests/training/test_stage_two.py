@@ -104,7 +104,7 @@ def test_frozen_parts_stay_as_they_were(autoencoder_file: Path, labelled: Path, 
 def test_a_model_whose_decoder_learned_landmarks_carries_its_autoencoder_along(
     autoencoder_file: Path, labelled: Path, tmp_path: Path
 ) -> None:
-    recipe = replace(RECIPE, start_from=autoencoder_file, phases=(PhaseConfig(epochs=0.5, decoder=1e-3, min_steps=2),))
+    recipe = replace(RECIPE, start_from=autoencoder_file, phases=(PhaseConfig(epochs=3, decoder=1e-3, warmup_steps=0),))
     path = train_landmarks(recipe, labelled, tmp_path / "run", processes=CPU)
     assert path is not None
     again = train_landmarks(replace(recipe, start_from=path), labelled, tmp_path / "again", processes=CPU)
