@@ -63,15 +63,23 @@ def open_model(name_or_path: str | Path) -> FaceModel:
     """
     entry = MODELS.get(str(name_or_path))
     if entry is None:
-        path = Path(name_or_path)
-        if not path.is_file():
-            raise FewmarkError(f"{name_or_path}: neither a shipped model ({', '.join(MODELS)}) nor a file")
-        return load_model(path)
+        return load_model(model_file(name_or_path))
     if not entry.weights.is_file():
         raise FewmarkError(f"{entry.weights}: the weights of model {entry.name} are missing; install Fewmark again")
     if file_sha256(entry.weights) != entry.sha256:
         raise FewmarkError(f"{entry.weights}: damaged or changed (its sha256 differs); install Fewmark again")
     return load_model(entry.weights)
+
+
+def model_file(path: str | Path) -> Path:
+    """The path of a model file that is no shipped model's name.
+
+    Raises:
+        FewmarkError: there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FewmarkError(f"{path}: neither a shipped model ({', '.join(MODELS)}) nor a file")
+    return Path(path)
 
 
 def model_title(name_or_path: str | Path) -> str:

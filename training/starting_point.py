@@ -45,7 +45,7 @@ def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork
         return network
     source, rule = _fitted(start, recipe), start.crop_rule
     config = source.config
-    if isinstance(source, FaceNetwork) and replace(source.config, num_landmarks=scheme.num_points) == network.config:
+    if isinstance(source, FaceNetwork) and _same_head(source, network):
         same = isinstance(start, FaceModel) and start.scheme == scheme
         learned = source.head.state_dict().items()
         # The layer of one channel a landmark is new for new landmarks.
@@ -67,11 +67,10 @@ def start_last_layer(network: FaceNetwork, recipe: LandmarkRecipe, crops: Labell
         return
     source = _fitted(start, recipe)
     assert isinstance(source, FaceNetwork)
-    filters = landmark_filters(source, crops, start.temperature)
     last = network.head.lin
     assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d)
-    if filters.shape == last.weight.shape:
-        last.weight.copy_(filters)
+    if _same_head(source, network):
+        last.weight.copy_(landmark_filters(source, crops, start.temperature))
 
 
 def load_start(recipe: LandmarkRecipe) -> Start | None:
@@ -127,6 +126,11 @@ def _fitted(start: Start, recipe: LandmarkRecipe) -> Autoencoder | FaceNetwork:
     if (network.config.input_size, wanted.input_size) == (128, 256):
         network = grow_network(network)
     return widen_network(network, wanted.width) if network.config.width < wanted.width else network
+
+
+def _same_head(source: FaceNetwork, network: FaceNetwork) -> bool:
+    """Whether two networks differ in the number of landmarks alone."""
+    return replace(source.config, num_landmarks=network.config.num_landmarks) == network.config
 
 
 def _check_fit(recipe: LandmarkRecipe, found: AutoencoderConfig, rule: CropRule) -> None:

@@ -55,10 +55,6 @@ def open_videos(
 
 def _checked(model: str) -> str:
     """A shipped model's name, or the absolute path of a file: it is remembered, wherever the next window is opened."""
-    from models.registry import MODELS  # loads torch, which help does without
+    from models.registry import MODELS, model_file  # loads torch, which help does without
 
-    if model in MODELS:
-        return model
-    if not Path(model).is_file():
-        raise FewmarkError(f"{model}: neither a shipped model ({', '.join(MODELS)}) nor a file")
-    return str(Path(model).absolute())
+    return model if model in MODELS else str(model_file(model).absolute())
