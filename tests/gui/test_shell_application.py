@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pace import slowness
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
@@ -132,7 +133,7 @@ def test_another_theme_does_not_hold_up_the_video(window: MainWindow, qtbot: QtB
         took_ms.append(1000 * (time.thread_time() - before_s))
         ground = window.grab().toImage().pixelColor(window.width() // 3, 20).name()
         assert ground == theme.THEMES[name].colours.panel
-    assert min(took_ms) < 50  # of the thread's own time, on a machine that is busy with something else now and then
+    assert min(took_ms) < 100 * slowness()  # of the thread's own time
 
 
 @pytest.mark.slow

