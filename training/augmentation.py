@@ -17,6 +17,7 @@ class AugmentationConfig:
     translation: float = 0.0  # +- share of the face box's side, each axis of the crop
     scale: float = 0.0  # +- share, around the box's centre
     rotation_deg: float = 0.0  # +- degrees, around the box's centre
+    warp: float = 0.0  # +- share of the crop's side, by which control points of a smooth warp move; not in the papers
     occlusion: float = 0.0  # probability of one covered rectangle
     occlusion_size: float = 0.4  # its longest side, share of the crop
     brightness: float = 0.0  # +- share of white

@@ -1,7 +1,7 @@
 """Augmentation of whole batches as tensors, on any device: the geometry first, then the appearance.
 
-Every random number is drawn from the caller's generator, and always as many of them, so that its seed determines the
-batch, and a change of one range leaves what the others do alone. Legend: B batch, C side of a stored crop, S side of a
+Every random number is drawn from the caller's generator, and always as many of them (a warp's own aside), so that its
+seed determines the batch, and a change of one range leaves what the others do alone. Legend: B batch, C side of a stored crop, S side of a
 crop, K landmarks. Points are (x, y); the centre of the top-left pixel is (0, 0).
 """
 
@@ -16,6 +16,9 @@ from torch.nn import functional as F
 
 from models.crop_rule import CropRule
 from training.augmentation import AugmentationConfig
+
+_WARP_CELLS = 4  # between a warp's control points, along each side of the crop
+_WARP_ROUNDS = 8  # of the fixed-point iteration that takes points back through a warp
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -57,7 +60,7 @@ def random_crops(
     rule: CropRule = CropRule(),
     share: Share = Share(),
 ) -> CropBatch:
-    """Cuts a crop out of each stored one, moved, resized, turned and mirrored within the ranges of ``config``.
+    """Cuts a crop out of each stored one, moved, resized, turned, warped and mirrored within ``config``'s ranges.
 
     A stored crop shows the exact crop in its central square, the one that starts at pixel (C - S) // 2, and around it
     room for the changes. The identity config returns that square bit by bit. What lies outside repeats the border.
@@ -80,18 +83,23 @@ def random_crops(
         raise ValueError(f"stored crops are {width} x {side}: squares of at least {size} x {size} are expected")
     if points is not None and mirror is None and config.flip:
         raise ValueError("points can't be flipped without the scheme's mirror permutation")
-    turn, shift, mirrored = _random_placement(count, side, size, config, generator, rule, share)
+    placement = _random_placement(count, side, size, config, generator, rule, share)
     device = stored.device
-    mirrored = mirrored.to(device)
+    turn, shift, mirrored = (x.to(device) for x in placement)
+    warp = _random_warp(count, size, config.warp, generator, share).to(device) if config.warp else None
     first = (side - size) // 2
-    if config.translation or config.scale or config.rotation_deg:
-        grid = _sampling_grid(turn.to(device), shift.to(device), size, side)
+    if config.translation or config.scale or config.rotation_deg or warp is not None:
+        grid = _sampling_grid(turn, shift, size, side)
+        if warp is not None:
+            grid = grid + _displacements(warp, size) @ turn.mT.unsqueeze(1) * (2 / side)
         images = F.grid_sample(stored.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
     else:
         central = stored[..., first : first + size, first : first + size]
         images = torch.where(mirrored.view(-1, 1, 1, 1), central.flip(-1), central).float()
     if points is not None:
-        points = _points_in_crops(points, turn.to(device), shift.to(device), size)
+        points = _points_in_crops(points, turn, shift, size)
+        if warp is not None:
+            points = _points_through(warp, points, size)
         if mirror is not None:
             points = torch.where(mirrored.view(-1, 1, 1), points[:, mirror.to(device)], points)
     return CropBatch(images.div_(255), points, mirrored)
@@ -131,7 +139,7 @@ def stored_size(size: int, config: AugmentationConfig, rule: CropRule) -> int:
     corner = math.cos(angle) + math.sin(angle) if config.rotation_deg < 45 else math.sqrt(2)
     # |1 - s R(angle)|, by which a lifted crop's centre moves around the box's, is at most this.
     swing = config.scale + 2 * math.sin(min(angle, math.pi) / 2)
-    reach = largest * corner / 2 + (config.translation + abs(rule.lift) * swing) / rule.margin
+    reach = largest * (corner / 2 + math.sqrt(2) * config.warp) + (config.translation + abs(rule.lift) * swing) / rule.margin
     return size + 2 * math.ceil(size * (reach - 0.5))
 
 
@@ -179,6 +187,41 @@ def _points_in_crops(points: Tensor, turn: Tensor, shift: Tensor, size: int) -> 
     # A similarity's inverse is its transpose over the squared scale: no solver, no wait for the GPU.
     squared_scale = turn.square().sum(dim=(1, 2)).view(-1, 1, 1) / 2
     return (points.float() - shift[:, None]) @ turn / squared_scale + (size - 1) / 2
+
+
+def _random_warp(count: int, size: int, most: float, generator: torch.Generator, share: Share) -> Tensor:
+    """(B, 2, n, n) shifts of a warp's control points, crop pixels: a cubic B-spline makes a smooth field of them.
+
+    ``stored = turn @ (crop + field(crop) - (S - 1) / 2) + shift`` takes the place of the similarity alone.
+    """
+    points = _WARP_CELLS + 3  # a cubic spline reaches one control point beyond each end
+    draws = share.draw(count, 2 * points * points, generator)
+    return _within(draws, most * size).view(count, 2, points, points)
+
+
+def _spline_weights(positions: Tensor, size: int) -> Tensor:
+    """(..., n) weights of the control points at (...) crop pixels; what lies outside moves as the border does."""
+    knots = torch.arange(-1, _WARP_CELLS + 2, device=positions.device, dtype=positions.dtype)
+    along = (positions * (_WARP_CELLS / (size - 1))).clamp(0, _WARP_CELLS)
+    apart = (along.unsqueeze(-1) - knots).abs()
+    near = 2 / 3 - apart**2 + apart**3 / 2
+    far = (2 - apart).clamp_min(0) ** 3 / 6
+    return torch.where(apart < 1, near, far)
+
+
+def _displacements(warp: Tensor, size: int) -> Tensor:
+    """(B, S, S, 2) crop pixels by which each pixel's source is moved."""
+    weights = _spline_weights(torch.arange(size, device=warp.device, dtype=warp.dtype), size)
+    return (weights @ warp @ weights.mT).permute(0, 2, 3, 1)
+
+
+def _points_through(warp: Tensor, points: Tensor, size: int) -> Tensor:
+    """(B, K, 2) crop pixels before the warp to those after it: the places whose source they are."""
+    found = points
+    for _ in range(_WARP_ROUNDS):
+        along_x, along_y = (_spline_weights(found[..., i], size) for i in (0, 1))
+        found = points - torch.einsum("bki,bcij,bkj->bkc", along_y, warp, along_x)
+    return found
 
 
 def _change_colours(images: Tensor, config: AugmentationConfig, draws: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ Legend: B faces, P places, D channels of a descriptor, h side of the maps, S cro
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import NamedTuple
 
@@ -66,7 +67,7 @@ def random_views(
     draws = torch.rand(count, places, 2, generator=generator)
     radius, angle = _REACH * size * draws[..., 0].sqrt(), 2 * math.pi * draws[..., 1]
     points = (side - 1) / 2 + torch.stack((radius * angle.cos(), radius * angle.sin()), dim=-1)
-    upright = AugmentationConfig(translation=config.translation, scale=config.scale, rotation_deg=config.rotation_deg)
+    upright = dataclasses.replace(config, flip=0.0)
     views = [random_crops(stored, size, upright, generator, points, rule=rule) for _ in range(2)]
     images = [change_appearance(view.images, config, generator) for view in views]
     first, second = (view.points for view in views)
