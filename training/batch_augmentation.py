@@ -1,8 +1,9 @@
 """Augmentation of whole batches as tensors, on any device: the geometry first, then the appearance.
 
-Every random number is drawn from the caller's generator, and always as many of them (a warp's own aside), so that its
-seed determines the batch, and a change of one range leaves what the others do alone. Legend: B batch, C side of a stored crop, S side of a
-crop, K landmarks. Points are (x, y); the centre of the top-left pixel is (0, 0).
+Every random number is drawn from the caller's generator, and always as many of them, a warp's own aside, so that its
+seed determines the batch, and a change of one range leaves what the others do alone. Legend: B batch, C side of a
+stored crop, S side of a crop, K landmarks, n control points of a warp along a side. Points are (x, y); the centre of
+the top-left pixel is (0, 0).
 """
 
 from __future__ import annotations
@@ -139,7 +140,8 @@ def stored_size(size: int, config: AugmentationConfig, rule: CropRule) -> int:
     corner = math.cos(angle) + math.sin(angle) if config.rotation_deg < 45 else math.sqrt(2)
     # |1 - s R(angle)|, by which a lifted crop's centre moves around the box's, is at most this.
     swing = config.scale + 2 * math.sin(min(angle, math.pi) / 2)
-    reach = largest * (corner / 2 + math.sqrt(2) * config.warp) + (config.translation + abs(rule.lift) * swing) / rule.margin
+    warped = corner / 2 + math.sqrt(2) * config.warp
+    reach = largest * warped + (config.translation + abs(rule.lift) * swing) / rule.margin
     return size + 2 * math.ceil(size * (reach - 0.5))
 
 

@@ -184,7 +184,7 @@ class DescriptorRecipe:
     seed: int = 0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     checkpoint_minutes: float = 3.0
-    start_from: Path | None = None  # an autoencoder file; None: random weights
+    start_from: Path | None = None  # a file of an autoencoder or of descriptors; None: random weights
     faces: FacesConfig = field(default_factory=FacesConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     crop: CropRule = field(default_factory=CropRule)

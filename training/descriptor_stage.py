@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.autoencoder import Autoencoder, initialise
-from models.autoencoder_file import load_autoencoder
+from models.autoencoder import Autoencoder, AutoencoderConfig, initialise
+from models.checkpoint import FaceModel
 from models.descriptor_file import TrainedDescriptors, save_descriptors
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
@@ -24,6 +24,7 @@ from training.processes import Processes, start_processes
 from training.run_log import RunLog, RunningMeans, provenance_of
 from training.schedule import Schedule
 from training.seeding import generator_for
+from training.starting_point import load_start
 from training.training_state import TrainingState
 
 RESULT_FILE = "descriptors.safetensors"
@@ -127,31 +128,39 @@ def train_descriptors(
 
 
 def build_descriptor_network(recipe: DescriptorRecipe) -> tuple[FaceNetwork, Autoencoder | None]:
-    """The network of a recipe, and the autoencoder whose encoder and decoder it starts with.
+    """The network of a recipe with the weights that it starts from, and the autoencoder that goes along.
+
+    From an autoencoder come encoder and decoder, from descriptors everything.
 
     Raises:
-        FewmarkError: the recipe starts from an autoencoder of another shape or crop rule.
+        FewmarkError: the recipe starts from something else, or from what has another shape or crop rule.
     """
     shape = dataclasses.asdict(recipe.network)
     network = FaceNetwork(FaceNetworkConfig(num_landmarks=recipe.matching.channels, **shape))
     initialise(network.head.lin)  # not as for heatmaps, which start flat: the length of a descriptor does not matter
     if recipe.start_from is None:
         return network, None
-    start = load_autoencoder(recipe.start_from)
-    wanted = dataclasses.replace(
-        start.autoencoder.config,
-        input_size=recipe.network.input_size,
-        z_dim=recipe.network.z_dim,
-        width=recipe.network.width,
-    )
-    if start.autoencoder.config != wanted:
-        raise FewmarkError(f"{recipe.start_from}: is {start.autoencoder.config}, but the recipe asks for {wanted}")
+    start = load_start(recipe.start_from)
+    if isinstance(start, FaceModel):
+        raise FewmarkError(f"{recipe.start_from}: is a model; descriptors start from descriptors or an autoencoder")
+    found: FaceNetworkConfig | AutoencoderConfig
+    wanted: FaceNetworkConfig | AutoencoderConfig
+    if isinstance(start, TrainedDescriptors):
+        found, wanted = start.network.config, network.config
+    else:
+        found = start.autoencoder.config
+        wanted = AutoencoderConfig(recipe.network.input_size, recipe.network.z_dim, recipe.network.width)
+    if found != wanted:
+        raise FewmarkError(f"{recipe.start_from}: is {found}, but the recipe asks for {wanted}")
     if start.crop_rule != recipe.crop:
         raise FewmarkError(
             f"{recipe.start_from}: was trained on crops by {start.crop_rule}, but the recipe has {recipe.crop}"
         )
-    network.encoder.load_state_dict(start.autoencoder.encoder.state_dict())
-    network.decoder.load_state_dict(start.autoencoder.decoder.state_dict())
+    if isinstance(start, TrainedDescriptors):
+        network.load_state_dict(start.network.state_dict())
+    else:
+        network.encoder.load_state_dict(start.autoencoder.encoder.state_dict())
+        network.decoder.load_state_dict(start.autoencoder.decoder.state_dict())
     return network, start.autoencoder
 
 

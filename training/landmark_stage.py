@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ import torch
 from models.checkpoint import FaceModel, save_model
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork
-from models.landmark_schemes import LandmarkScheme
 from models.registry import TRAINED_MODEL_FILE
 from tracker.config import DetectionConfig
 from tracker.pipeline import open_detector
@@ -33,7 +31,7 @@ from training.precision import autocast, resolve_precision
 from training.processes import Processes, start_processes
 from training.run_log import RunLog, RunningMeans, provenance_of
 from training.schedule import Schedule
-from training.starting_point import build_network, keeps_reconstructing, kept_autoencoder, start_last_layer
+from training.starting_point import StartingPoint
 from training.teacher import Teacher
 from training.training_state import TrainingState
 
@@ -91,14 +89,16 @@ def train_on_faces(
     scheme = train[0].scheme
     torch.manual_seed(recipe.seed)
     along = recipe.loss.reconstruction_weight > 0
-    network = build_network(recipe, scheme)
+    start = StartingPoint(recipe)
+    network = start.build_network(scheme)
     size = recipe.network.input_size
-    crops = load_crops(train, size, recipe.crop, recipe.augmentation)
-    if not resume:
-        start_last_layer(network, recipe, crops)
     state = TrainingState(network, recipe.optimiser, processes, precision, reconstructs_along=along)
     if resume:
         state.restore(checkpoint, recipe.phases)
+    crops = load_crops(train, size, recipe.crop, recipe.augmentation)
+    if not resume:
+        start.start_last_layer(network, crops)
+        state.averaged.load_state_dict(network.state_dict())
     teacher = Teacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
     processes.wait()  # until all have looked for a checkpoint
     log = RunLog(out, recipe, processes.is_main)
@@ -170,22 +170,17 @@ def train_on_faces(
         validation=scores,
         unlabelled_faces=len(teacher) if teacher else 0,
     )
-    save_model(path, _result(recipe, state.averaged, scheme, provenance), half=True)
-    return path
-
-
-def _result(
-    recipe: LandmarkRecipe, network: FaceNetwork, scheme: LandmarkScheme, provenance: dict[str, Any]
-) -> FaceModel:
-    return FaceModel(
+    trained = FaceModel(
         recipe.name,
-        network,
+        state.averaged,
         scheme,
         recipe.crop,
-        keeps_reconstructing(recipe),
+        start.keeps_reconstructing,
         provenance=provenance,
-        autoencoder=kept_autoencoder(recipe),
+        autoencoder=start.kept_autoencoder,
     )
+    save_model(path, trained, half=True)
+    return path
 
 
 def _fitted_to_scheme(

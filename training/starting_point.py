@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -27,93 +28,100 @@ from training.descriptors import landmark_filters
 Start = TrainedAutoencoder | TrainedDescriptors | FaceModel
 
 
-def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork:
-    """The network of a recipe for a landmark scheme, with the weights that the recipe starts from.
+class StartingPoint:
+    """What a landmark run starts from, read once and grown and widened to what the recipe asks for."""
 
-    From an autoencoder come encoder and decoder; from a model also the landmark head, for another scheme without its
-    last layer; from descriptors all but the last layer. What is of 128 px grows where the recipe asks for 256; a narrow
-    model and narrow descriptors are widened.
+    def __init__(self, recipe: LandmarkRecipe) -> None:
+        """Raises FewmarkError where there is no such file, or it holds nothing that a landmark run can start from."""
+        self.recipe = recipe
+        self._start = None if recipe.start_from is None else load_start(recipe.start_from)
+        self._source = None if self._start is None else _fitted(self._start, recipe)
 
-    Raises:
-        FewmarkError: the recipe starts from something of another shape or crop rule.
-    """
-    kind: HeatmapKind = "gaussian" if recipe.loss.name == "l2" else "logits"
-    shape = asdict(recipe.network)
-    network = FaceNetwork(FaceNetworkConfig(num_landmarks=scheme.num_points, heatmap_kind=kind, **shape))
-    start = load_start(recipe)
-    if start is None:
+    def build_network(self, scheme: LandmarkScheme) -> FaceNetwork:
+        """The network of the recipe for a landmark scheme, with the weights that it starts from.
+
+        From an autoencoder come encoder and decoder; from a model also the landmark head, for another scheme without
+        its last layer; from descriptors all but the last layer. What is of 128 px grows where the recipe asks for 256;
+        a narrow model and narrow descriptors are widened.
+
+        Raises:
+            FewmarkError: the start has another shape or crop rule.
+        """
+        recipe, start, source = self.recipe, self._start, self._source
+        kind: HeatmapKind = "gaussian" if recipe.loss.name == "l2" else "logits"
+        shape = asdict(recipe.network)
+        network = FaceNetwork(FaceNetworkConfig(num_landmarks=scheme.num_points, heatmap_kind=kind, **shape))
+        if start is None or source is None:
+            return network
+        config, rule = source.config, start.crop_rule
+        if isinstance(source, FaceNetwork) and _same_head(source, network):
+            same = isinstance(start, FaceModel) and start.scheme == scheme
+            learned = source.head.state_dict().items()
+            # The layer of one channel a landmark is new for new landmarks.
+            network.head.load_state_dict({k: v for k, v in learned if same or k.split(".")[0] != "lin"}, strict=same)
+        found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
+        if scheme.level_points is None:  # such crops are never turned, whatever the start's were
+            rule = replace(rule, level=recipe.crop.level)
+        _check_fit(recipe, found, rule)
+        network.encoder.load_state_dict(source.encoder.state_dict())
+        network.decoder.load_state_dict(source.decoder.state_dict())
         return network
-    source, rule = _fitted(start, recipe), start.crop_rule
-    config = source.config
-    if isinstance(source, FaceNetwork) and _same_head(source, network):
-        same = isinstance(start, FaceModel) and start.scheme == scheme
-        learned = source.head.state_dict().items()
-        # The layer of one channel a landmark is new for new landmarks.
-        network.head.load_state_dict({k: v for k, v in learned if same or k.split(".")[0] != "lin"}, strict=same)
-    found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
-    if scheme.level_points is None:  # such crops are never turned, whatever the start's were
-        rule = replace(rule, level=recipe.crop.level)
-    _check_fit(recipe, found, rule)
-    network.encoder.load_state_dict(source.encoder.state_dict())
-    network.decoder.load_state_dict(source.decoder.state_dict())
-    return network
+
+    @torch.no_grad()
+    def start_last_layer(self, network: FaceNetwork, crops: LabelledCrops) -> None:
+        """After descriptors, lets the last layer begin with what the labelled faces say of them."""
+        start, source = self._start, self._source
+        if not isinstance(start, TrainedDescriptors) or not isinstance(source, FaceNetwork):
+            return
+        last = network.head.lin
+        assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d)
+        if _same_head(source, network):
+            last.weight.copy_(landmark_filters(source, crops, start.temperature))
+
+    @property
+    def keeps_reconstructing(self) -> bool:
+        """Whether the network that the recipe makes still shows faces through its own decoder.
+
+        It does if it started from something that did, and its decoder stayed frozen or the reconstruction was trained
+        along. 3FabRec, section 3.3.2: a fine-tuned encoder gives up some of the likeness.
+        """
+        recipe, start = self.recipe, self._start
+        if recipe.loss.reconstruction_weight > 0:
+            return True
+        if any(phase.decoder > 0 for phase in recipe.phases):
+            return False
+        if isinstance(start, FaceModel):
+            return start.reconstructs and start.autoencoder is None
+        return isinstance(start, TrainedAutoencoder)
+
+    @property
+    def kept_autoencoder(self) -> Autoencoder | None:
+        """The autoencoder that a model carries along where its own decoder no longer reconstructs.
+
+        That which the run started from, or that which the model that it started from carried; None if there was none.
+        """
+        if self.keeps_reconstructing or self._start is None:
+            return None
+        return self._start.autoencoder
 
 
-@torch.no_grad()
-def start_last_layer(network: FaceNetwork, recipe: LandmarkRecipe, crops: LabelledCrops) -> None:
-    """Where a run starts from descriptors, lets the last layer begin with what the labelled faces say of them."""
-    start = load_start(recipe)
-    if not isinstance(start, TrainedDescriptors):
-        return
-    source = _fitted(start, recipe)
-    assert isinstance(source, FaceNetwork)
-    last = network.head.lin
-    assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d)
-    if _same_head(source, network):
-        last.weight.copy_(landmark_filters(source, crops, start.temperature))
+def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork:
+    """``StartingPoint.build_network``, for callers that want nothing else of it."""
+    return StartingPoint(recipe).build_network(scheme)
 
 
-def load_start(recipe: LandmarkRecipe) -> Start | None:
-    """What a recipe starts from; a shipped model's name stands for its weights.
+def load_start(path: Path) -> Start:
+    """What a run starts from; a shipped model's name stands for its weights.
 
     Raises:
         FewmarkError: there is no such file, or it is none of an autoencoder, of descriptors or of a model.
     """
-    entry = MODELS.get(str(recipe.start_from))
-    path = recipe.start_from if entry is None else entry.weights
-    if path is None:
-        return None
+    if (shipped := MODELS.get(str(path))) is not None:
+        path = shipped.weights
     header, _ = read_safetensors(path, "file of an autoencoder, of descriptors or of a model")
     if header.get("format") == AUTOENCODER_FORMAT:
         return load_autoencoder(path)
     return load_descriptors(path) if header.get("format") == DESCRIPTOR_FORMAT else load_model(path)
-
-
-def keeps_reconstructing(recipe: LandmarkRecipe) -> bool:
-    """Whether the network that a recipe makes still shows faces through its own decoder.
-
-    It does if it started from something that did, and its decoder stayed frozen or the reconstruction was trained
-    along. 3FabRec, section 3.3.2: a fine-tuned encoder gives up some of the likeness.
-    """
-    if recipe.loss.reconstruction_weight > 0:
-        return True
-    if any(phase.decoder > 0 for phase in recipe.phases):
-        return False
-    start = load_start(recipe)
-    if isinstance(start, FaceModel):
-        return start.reconstructs and start.autoencoder is None
-    return isinstance(start, TrainedAutoencoder)
-
-
-def kept_autoencoder(recipe: LandmarkRecipe) -> Autoencoder | None:
-    """The autoencoder that a model carries along where its own decoder no longer reconstructs.
-
-    That which the run started from, or that which the model that it started from carried; None if there was none.
-    """
-    if keeps_reconstructing(recipe):
-        return None
-    start = load_start(recipe)
-    return None if start is None else start.autoencoder
 
 
 def _fitted(start: Start, recipe: LandmarkRecipe) -> Autoencoder | FaceNetwork:

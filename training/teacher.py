@@ -2,7 +2,8 @@
 augmentation.
 
 The teacher is the moving average of the network itself (Tarvainen and Valpola, Mean teachers are better role models,
-NeurIPS 2017, with points in place of class probabilities), or another model, whose labels lie in a file.
+NeurIPS 2017, with points in place of class probabilities), which looks at every face and at its mirror image; or it is
+another model, whose labels lie in a file.
 
 Legend: B batch, K landmarks, S crop side, C side of a stored face.
 """
@@ -40,6 +41,7 @@ class Teacher:
         """Raises FewmarkError where faces or labels are missing or don't fit the recipe."""
         self.recipe = recipe
         self._mirror = torch.tensor(scheme.mirror_permutation)
+        self._looks_in_mirror = bool(scheme.mirror_pairs)
         settings, size = recipe.unlabelled, recipe.network.input_size
         self._labelled: tuple[Tensor, Tensor] | None = None  # points (N, K, 2) crop pixels, confidence (N, K)
         if settings.labels is None:
@@ -75,9 +77,7 @@ class Teacher:
             points, confidence = (values[chosen] for values in self._labelled)
         else:
             plain = random_crops(stored, size, AugmentationConfig(), generator, rule=recipe.crop).images
-            average.eval()
-            found = average.locate(plain.to(device).contiguous(memory_format=torch.channels_last))
-            points, confidence = found.points.cpu(), found.confidence.cpu()
+            points, confidence = self._look(average, plain.to(device))
         weights = torch.where(confidence >= settings.min_confidence, confidence, 0.0)
         points = points + (stored.shape[-1] - size) // 2  # crop pixels to those of the stored face
         crops = random_crops(stored, size, recipe.augmentation, generator, points, self._mirror, recipe.crop)
@@ -85,3 +85,16 @@ class Teacher:
         weights = torch.where(crops.mirrored.view(-1, 1), weights[:, self._mirror], weights)
         images = change_appearance(crops.images, recipe.augmentation, generator)
         return TaughtBatch(images.to(device), crops.points.to(device), weights.to(device))
+
+    def _look(self, average: FaceNetwork, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Points (B, K, 2) and confidences (B, K) on the CPU, of (B, 3, S, S) and their mirror images on average."""
+        average.eval()
+        views = torch.cat((images, images.flip(-1))) if self._looks_in_mirror else images
+        found = average.locate(views.contiguous(memory_format=torch.channels_last))
+        points, confidence = found.points.cpu(), found.confidence.cpu()
+        if not self._looks_in_mirror:
+            return points, confidence
+        (points, mirrored), (confidence, of_mirrored) = points.chunk(2), confidence.chunk(2)
+        mirrored = mirrored[:, self._mirror]
+        mirrored[..., 0] = images.shape[-1] - 1 - mirrored[..., 0]
+        return (points + mirrored) / 2, (confidence + of_mirrored[:, self._mirror]) / 2

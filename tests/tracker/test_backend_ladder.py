@@ -182,6 +182,7 @@ def test_the_survey_tests_all_and_marks_what_is_chosen(model: FaceModel) -> None
     assert by_name["openvino"].deviation is not None
     assert by_name["openvino"].deviation.largest < 0.05
     assert by_name["eager"].device.startswith("CPU")
+    assert all(0 < (by_name[name].start_s or 0) < 60 for name in ("openvino", "eager"))
     for name in ON_NVIDIA:
-        assert (by_name[name].device, by_name[name].deviation) == ("", None)
+        assert (by_name[name].device, by_name[name].deviation, by_name[name].start_s) == ("", None, None)
         assert "no NVIDIA driver" in by_name[name].reason or "not installed" in by_name[name].reason

@@ -21,6 +21,7 @@ from training.batch_augmentation import Share, change_appearance, random_crops, 
 
 SIZE, SIDE = 128, 192
 GEOMETRY = AugmentationConfig(flip=0.5, translation=0.08, scale=0.15, rotation_deg=35)
+WARPED = replace(GEOMETRY, warp=0.1)
 APPEARANCE = AugmentationConfig(
     occlusion=0.5, brightness=0.2, contrast=0.3, saturation=0.3, colour_cast=0.1, grey=0.2, blur=0.5, noise=0.02
 )
@@ -65,11 +66,12 @@ def test_a_vanishing_change_is_nearly_the_identity(flip: float) -> None:
     torch.testing.assert_close(sampled, exact, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("config", [GEOMETRY, WARPED])
 @settings(max_examples=15)
-@given(st.integers(0, 2**62))
-def test_image_and_points_move_together(seed: int) -> None:
+@given(seed=st.integers(0, 2**62))
+def test_image_and_points_move_together(config: AugmentationConfig, seed: int) -> None:
     stored, before = marked_crops(4)
-    images, points, mirrored = random_crops(stored, SIZE, GEOMETRY, seeded(seed), before, MIRROR)
+    images, points, mirrored = random_crops(stored, SIZE, config, seeded(seed), before, MIRROR)
     assert points is not None
     # Undo the renaming of mirrored points, so that point k is blob k again.
     points = torch.where(mirrored.view(-1, 1, 1), points[:, MIRROR], points)
@@ -79,6 +81,19 @@ def test_image_and_points_move_together(seed: int) -> None:
         xy = place[ok].numpy()
         values = cv2.remap(image[0].numpy(), xy[:, 0], xy[:, 1], cv2.INTER_LINEAR)
         assert values.min() > 0.75
+
+
+def test_a_warp_moves_places_apart_by_amounts_within_its_range() -> None:
+    plain, warped = (AugmentationConfig(warp=share) for share in (0.0, 0.1))
+    stored, before = marked_crops(32)
+    straight = random_crops(stored, SIZE, plain, seeded(4), before, MIRROR).points
+    moved = random_crops(stored, SIZE, warped, seeded(4), before, MIRROR).points
+    assert straight is not None
+    assert moved is not None
+    by = moved - straight
+    assert by.abs().max() <= 0.1 * SIZE
+    assert 0.02 * SIZE < by.norm(dim=-1).mean() < 0.06 * SIZE
+    assert by.std(dim=1).mean() > 0.01 * SIZE  # not one shift for all
 
 
 @pytest.mark.parametrize("rule", [CropRule(), CropRule(margin=1.6, lift=0.15)])
@@ -140,12 +155,13 @@ def test_one_range_leaves_the_others_alone() -> None:
     assert torch.equal(generators[0].get_state(), generators[1].get_state())
 
 
-def test_two_shares_are_the_whole_batch() -> None:
+@pytest.mark.parametrize("config", [GEOMETRY, WARPED])
+def test_two_shares_are_the_whole_batch(config: AugmentationConfig) -> None:
     stored, points = marked_crops(8)
 
     def batch(share: Share) -> tuple[Tensor, Tensor]:
         generator = seeded(9)
-        crops = random_crops(stored[share.slice], SIZE, GEOMETRY, generator, points[share.slice], MIRROR, share=share)
+        crops = random_crops(stored[share.slice], SIZE, config, generator, points[share.slice], MIRROR, share=share)
         assert crops.points is not None
         return change_appearance(crops.images, APPEARANCE, generator, share), crops.points
 
@@ -179,6 +195,19 @@ def test_stored_crops_have_just_enough_room(config: AugmentationConfig, rule: Cr
     # Between a border pixel's centre and its edge, bilinear sampling already takes in up to half of the next one.
     assert brightest(0) <= 0.5
     assert brightest(4) > 0.5
+
+
+def test_a_warp_does_not_reach_outside_of_stored_crops() -> None:
+    config = AugmentationConfig(translation=0.04, scale=0.05, rotation_deg=30, warp=0.1)
+    side = stored_size(32, config, CropRule())
+    along, before, after = torch.linspace(-0.5, side - 0.5, 40), torch.full((40,), -0.5), torch.full((40,), side - 0.5)
+    border = torch.cat(
+        [torch.stack(xy, dim=-1) for xy in ((along, before), (along, after), (before, along), (after, along))]
+    )
+    stored = torch.zeros(2000, 3, side, side, dtype=torch.uint8)
+    shown = random_crops(stored, 32, config, seeded(2), border.expand(2000, -1, -1)).points
+    assert shown is not None
+    assert ((shown < 0) | (shown > 31)).any(dim=-1).all()
 
 
 def test_misuse_is_named() -> None:

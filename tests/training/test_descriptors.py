@@ -43,7 +43,7 @@ from training.descriptors import (
 )
 from training.processes import Processes
 from training.recipes import find_recipe
-from training.starting_point import build_network, keeps_reconstructing, kept_autoencoder, start_last_layer
+from training.starting_point import StartingPoint, build_network
 
 CPU = Processes(torch.device("cpu"))
 SIZE, STORED = 64, 96
@@ -187,11 +187,12 @@ def test_a_run_leaves_descriptors_that_landmarks_start_from(sixteen_faces: Path,
     crops = LabelledCrops(
         torch.randint(256, (1, 3, 128, 128), dtype=torch.uint8), points, torch.ones(1, 68), IBUG_68, 128, CropRule()
     )
-    start_last_layer(network, landmarks, crops)
+    begin = StartingPoint(landmarks)
+    begin.start_last_layer(network, crops)
     expected_filters = landmark_filters(trained.network, crops, trained.temperature)
     assert torch.equal(network.state_dict()["head.lin.weight"], expected_filters)
-    assert not keeps_reconstructing(replace(landmarks, phases=(PhaseConfig(decoder=0),)))
-    kept = kept_autoencoder(landmarks)
+    assert not StartingPoint(replace(landmarks, phases=(PhaseConfig(decoder=0),))).keeps_reconstructing
+    kept = begin.kept_autoencoder
     assert kept is not None
     assert trained.autoencoder is not None
     assert torch.equal(kept.encoder.fc.weight, trained.autoencoder.encoder.fc.weight)
@@ -199,6 +200,18 @@ def test_a_run_leaves_descriptors_that_landmarks_start_from(sixteen_faces: Path,
     expected = widen_network(trained.network, 0.25).eval()
     images = torch.rand(1, 3, 128, 128)
     torch.testing.assert_close(wider.encode(images), expected.encode(images), rtol=0, atol=1e-4)
+
+
+def test_descriptors_can_be_taught_on(sixteen_faces: Path, tmp_path: Path) -> None:
+    first = train_descriptors(RECIPE, [sixteen_faces], tmp_path / "first", processes=CPU)
+    assert first is not None
+    known = load_descriptors(first).network.state_dict()
+    further = replace(RECIPE, start_from=first)
+    network, _ = build_descriptor_network(further)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, known[key]), key
+    with pytest.raises(FewmarkError, match="but the recipe asks for"):
+        build_descriptor_network(replace(further, matching=replace(RECIPE.matching, channels=8)))
 
 
 def test_a_resumed_run_ends_like_an_uninterrupted_one(sixteen_faces: Path, tmp_path: Path) -> None:
@@ -233,6 +246,8 @@ def test_a_start_of_another_shape_or_crop_is_refused(tmp_path: Path) -> None:
     wide = replace(RECIPE, start_from=start, network=replace(RECIPE.network, width=0.25))
     with pytest.raises(FewmarkError, match="was trained on crops"):
         build_descriptor_network(replace(wide, crop=CropRule(margin=2.0)))
+    with pytest.raises(FewmarkError, match="is a model"):
+        build_descriptor_network(replace(RECIPE, start_from=Path("fast128")))
     with pytest.raises(FewmarkError, match="not descriptors"):
         load_descriptors(start)
     with pytest.raises(FewmarkError, match="no such file of descriptors"):

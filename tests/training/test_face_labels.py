@@ -16,6 +16,7 @@ from models.errors import FewmarkError
 from models.landmark_schemes import IBUG_68, scheme_from_names
 from models.registry import open_model
 from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix
+from training.augmentation import AugmentationConfig
 from training.config import LandmarkRecipe, NetworkConfig, UnlabelledConfig
 from training.datasets import get_dataset
 from training.face_labels import label_faces, load_face_labels
@@ -73,6 +74,31 @@ def test_labels_serve_at_any_size_of_the_same_crops(labels: Path, faces: Path, s
 def found_at(size: int, points: Tensor) -> Tensor:
     """Pixels of a 128 px crop as those of one with another side."""
     return (points + 0.5) * size / 128 - 0.5
+
+
+def test_the_moving_average_labels_a_face_and_its_mirror_image_alike(faces: Path) -> None:
+    recipe = LandmarkRecipe(
+        name="taught",
+        start_from=Path("fast128"),
+        network=NetworkConfig(input_size=128, heatmap_size=64, width=0.5, skip_connections=True),
+        unlabelled=UnlabelledConfig(roots=(faces,), weight=1.0, batch_size=8, min_confidence=0.0),
+    )
+    average = build_network(recipe, IBUG_68).eval()
+    always, never = (
+        Teacher(replace(recipe, augmentation=AugmentationConfig(flip=share)), IBUG_68).batch(
+            0, average, torch.device("cpu")
+        )
+        for share in (1.0, 0.0)
+    )
+    assert torch.equal(always.images, never.images.flip(-1))
+    mirror = torch.tensor(IBUG_68.mirror_permutation)
+    mirrored = never.points[:, mirror] * torch.tensor([-1.0, 1.0]) + torch.tensor([127.0, 0.0])
+    torch.testing.assert_close(always.points, mirrored, rtol=0, atol=1e-3)
+    torch.testing.assert_close(always.weights, never.weights[:, mirror])
+    with torch.inference_mode():
+        ways = [average.locate(batch.images) for batch in (never, always)]
+    there = torch.where(torch.tensor([True, False]), 127 - ways[1].points[:, mirror], ways[1].points[:, mirror])
+    torch.testing.assert_close(never.points, (ways[0].points + there) / 2, rtol=0, atol=1e-2)
 
 
 def test_labels_that_do_not_fit_are_refused(labels: Path, faces: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from training.landmark_stage import read_faces, train_landmarks
 from training.processes import Processes
 from training.recipes import find_recipe
 from training.schedule import phase_ends
-from training.starting_point import build_network, keeps_reconstructing
+from training.starting_point import StartingPoint, build_network
 from training.teacher import Teacher
 
 NETWORK = NetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.25, skip_connections=True)
@@ -169,11 +169,11 @@ def test_a_start_of_another_shape_or_crop_is_refused(autoencoder_file: Path, tmp
 
 
 def test_what_keeps_reconstructing(autoencoder_file: Path) -> None:
-    assert keeps_reconstructing(replace(RECIPE, start_from=autoencoder_file))
-    assert not keeps_reconstructing(RECIPE)
+    assert StartingPoint(replace(RECIPE, start_from=autoencoder_file)).keeps_reconstructing
+    assert not StartingPoint(RECIPE).keeps_reconstructing
     decoder_trained = replace(RECIPE, start_from=autoencoder_file, phases=(PhaseConfig(),))
-    assert not keeps_reconstructing(decoder_trained)
-    assert keeps_reconstructing(replace(decoder_trained, loss=LossConfig(reconstruction_weight=0.01)))
+    assert not StartingPoint(decoder_trained).keeps_reconstructing
+    assert StartingPoint(replace(decoder_trained, loss=LossConfig(reconstruction_weight=0.01))).keeps_reconstructing
 
 
 @pytest.mark.parametrize(("num_itls", "parameters"), [(4, 881_000), (3, 291_000), (2, 143_000), (1, 106_000)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,7 +12,7 @@ from models.autoencoder import Autoencoder
 from models.checkpoint import FaceModel
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork
-from models.folding import fold_batch_norm
+from models.folding import Network, fold_batch_norm
 from models.heatmaps import collapse_heatmaps, decode_heatmaps
 from tracker.backends.base import LANDMARKS_ONLY, Prediction, PredictionRequest
 from tracker.types import FloatArray, ImageArray
@@ -33,15 +35,10 @@ class EagerBackend:
         self._config = model.network.config
         self.crop_size = self._config.input_size
         try:
-            self._network = fold_batch_norm(model.network).to(self._device)
-            self._reconstructor: FaceNetwork | Autoencoder = self._network
-            if model.autoencoder is not None:
-                self._reconstructor = fold_batch_norm(model.autoencoder).to(self._device)
+            self._network = self._prepared(model.network)
         except (RuntimeError, AssertionError) as error:
             raise FewmarkError(f"device {device}: not usable ({str(error).splitlines()[0]}); leave it out") from error
-        # cuDNN and oneDNN have their fastest convolutions for this layout.
-        for network in (self._network, self._reconstructor):
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._autoencoder = model.autoencoder
         self.device = _describe(self._device)
 
     @torch.inference_mode()
@@ -61,6 +58,17 @@ class EagerBackend:
 
     def close(self) -> None:
         """Nothing is held beyond the object itself."""
+
+    @cached_property
+    def _reconstructor(self) -> FaceNetwork | Autoencoder:
+        """Made on the first request: the self-test of other backends never asks for it."""
+        return self._network if self._autoencoder is None else self._prepared(self._autoencoder)
+
+    def _prepared(self, network: Network) -> Network:
+        folded = fold_batch_norm(network).to(self._device)
+        # cuDNN and oneDNN have their fastest convolutions for this layout.
+        folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return folded
 
 
 def best_device() -> str:

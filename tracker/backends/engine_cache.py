@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import inspect
 import json
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +15,10 @@ from pathlib import Path
 import platformdirs
 import torch
 
+from models import autoencoder, calibration, face_network, folding, heatmaps, transfer_layers
 from models.checkpoint import FaceModel, read_safetensors, write_safetensors
 from models.errors import FewmarkError
+from tracker.backends import graph
 from tracker.version import fewmark_version
 
 _log = logging.getLogger(__name__)
@@ -34,8 +39,13 @@ def engine_path(key: EngineKey) -> Path:
 
 
 def weights_hash(model: FaceModel) -> str:
-    """SHA-256 over shapes and weights, the autoencoder's too, and this program's version, which compiles them."""
+    """SHA-256 over shapes and weights, the autoencoder's too, and this program's version, which compiles them.
+
+    And over the code that becomes part of an engine: a developer changes it without another version.
+    """
     digest = hashlib.sha256(json.dumps([fewmark_version(), asdict(model.network.config)]).encode())
+    for module in (autoencoder, calibration, face_network, folding, heatmaps, transfer_layers, graph):
+        digest.update(inspect.getsource(module).encode())
     for network in (model.network, model.autoencoder):
         for name, tensor in network.state_dict().items() if network is not None else ():
             digest.update(name.encode())
@@ -56,6 +66,8 @@ def load_engine(key: EngineKey) -> bytes | None:
     except (FewmarkError, KeyError) as error:
         _log.warning("%s", error)
         return None
+    with contextlib.suppress(OSError):  # a cache that can be read alone
+        os.utime(path)  # for ``drop_oldest``
     return engine
 
 
@@ -75,3 +87,11 @@ def store_engine(key: EngineKey, engine: bytes) -> Path:
             f"{path}: can't be written ({error.strerror}); free some space, or mend its rights"
         ) from error
     return path
+
+
+def drop_oldest(backend: str, keep: int) -> None:
+    """Deletes the engines of a backend but for the ``keep`` that were used last."""
+    with contextlib.suppress(OSError):  # another process may do the same, or have one open
+        files = sorted(engine_directory().glob(f"{backend}-*.safetensors"), key=lambda path: path.stat().st_mtime)
+        for path in files[:-keep]:
+            path.unlink()

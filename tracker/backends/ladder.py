@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,7 @@ class Rung:
     deviation: Deviation | None  # None where it could not even be tested
     reason: str  # why it can't be used, or is not where "auto" chooses; "" where it is or could be
     chosen: bool = False  # by "auto"
+    start_s: float | None = None  # making and testing it, where it runs; the first one tested has eager run as well
 
 
 def choose_backend(
@@ -107,6 +109,7 @@ def survey(model: FaceModel) -> Iterator[Rung]:
     test = SelfTest(model)
     is_chosen = False
     for name in BACKENDS:
+        began = time.perf_counter()
         try:
             backend, deviation = _tested(name, model, test, _without_building(name), [])
         except _Deviates as error:
@@ -116,7 +119,7 @@ def survey(model: FaceModel) -> Iterator[Rung]:
         else:
             reason = _why_beside_the_point(name)
             chosen, is_chosen = not reason and not is_chosen, is_chosen or not reason
-            yield Rung(name, backend.device, deviation, reason, chosen)
+            yield Rung(name, backend.device, deviation, reason, chosen, time.perf_counter() - began)
             backend.close()
 
 

@@ -96,12 +96,14 @@ def _show_engines() -> None:
     table = Table(title=title, title_justify="left")
     table.add_column("engine")
     table.add_column("deviation", justify="right")
+    table.add_column("start", justify="right")
     table.add_column("runs on, or why not", overflow="fold")
     for rung in survey(open_model(DEFAULT_MODEL)):
         deviation = "" if rung.deviation is None else f"{rung.deviation.largest:.3f}"
+        start = "" if rung.start_s is None else f"{rung.start_s:.1f} s"
         told = Text("; ".join(part for part in (rung.device, rung.reason) if part))
         name = f"{rung.backend} (chosen)" if rung.chosen else rung.backend
-        table.add_row(Text(name, "bold green" if rung.chosen else ""), deviation, told)
+        table.add_row(Text(name, "bold green" if rung.chosen else ""), deviation, start, told)
     out.print(table)
 
 
