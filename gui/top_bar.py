@@ -12,8 +12,10 @@ from gui import theme
 from gui.icon_set import application_icon
 from gui.model_chooser import AUTO, BACKEND_TITLES, ModelChooser
 from gui.widgets import Choice, IconButton, label
+from models.registry import MODELS
 
 _OPEN_FILE = "\0file"  # no name of a model and no path
+_MODEL_TIP = "Model: the network that finds the landmarks"
 _LOGO = 22  # px
 
 
@@ -44,7 +46,7 @@ class TopBar(QFrame):
         row.addSpacing(metrics.small_gap)
         self._tabs = self._make_tabs(tabs, row)
         row.addStretch(1)
-        self._model = Choice("Model: the network that finds the landmarks", characters=14)
+        self._model = Choice(_MODEL_TIP, characters=14)
         self._engine = Choice("Engine: what runs the network", characters=20)
         for text, choice in (("Model", self._model), ("Engine", self._engine)):
             caption = label(text, "dim")
@@ -94,6 +96,8 @@ class TopBar(QFrame):
 
     def _refresh(self) -> None:
         self._model.set_choices({**self._models.model_choices(), _OPEN_FILE: "Model file ..."}, self._models.model)
+        is_file = self._models.model not in MODELS
+        self._model.setToolTip(f"Model file {self._models.model}" if is_file else _MODEL_TIP)
         engines = self._models.backend_choices()
         if self._running_backend and self._models.backend == AUTO:
             engines[AUTO] += f" ({BACKEND_TITLES.get(self._running_backend, self._running_backend)})"

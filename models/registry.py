@@ -85,12 +85,12 @@ def model_file(path: str | Path) -> Path:
 def model_title(name_or_path: str | Path) -> str:
     """What a person is shown: a shipped model's name, or the file's.
 
-    Files that training writes are all called alike: such a one comes with its folder, which is named after the run.
+    Files that training writes are all called alike: for such a one it is the folder's, which is named after the run.
     """
     if str(name_or_path) in MODELS:
         return str(name_or_path)
     path = Path(name_or_path)
-    return f"{path.parent.name}/{path.name}" if path.name == TRAINED_MODEL_FILE and path.parent.name else path.name
+    return path.parent.name if path.name == TRAINED_MODEL_FILE and path.parent.name else path.name
 
 
 def file_sha256(path: Path) -> str:

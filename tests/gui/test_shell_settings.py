@@ -186,7 +186,7 @@ def test_the_chooser_gives_the_tracker_what_was_chosen(services: Services, tmp_p
     trained.parent.mkdir()
     trained.touch()
     chooser.choose_model(str(trained))
-    assert chooser.model_choices()[str(trained)] == "dogs/model.safetensors"
+    assert chooser.model_choices()[str(trained)] == "dogs"
     chooser.fall_back()
     assert (chooser.model, chooser.backend) == (DEFAULT_MODEL, "auto")
 
