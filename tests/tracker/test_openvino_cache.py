@@ -104,7 +104,13 @@ def test_it_runs_without_a_cache(model: FaceModel, crops: ImageArray) -> None:
 
 def test_other_code_makes_another_engine(model: FaceModel, monkeypatch: pytest.MonkeyPatch) -> None:
     before = weights_hash(model)
-    monkeypatch.setattr(engine_cache.inspect, "getsource", lambda module: "changed")
+    monkeypatch.setattr(engine_cache.inspect, "getsource", lambda part: "changed")
+    assert weights_hash(model) != before
+
+    def packed_without(part: object) -> str:
+        raise OSError("could not get source code")
+
+    monkeypatch.setattr(engine_cache.inspect, "getsource", packed_without)
     assert weights_hash(model) != before
 
 

@@ -254,8 +254,9 @@ def test_a_start_of_another_shape_or_crop_is_refused(tmp_path: Path) -> None:
         load_descriptors(tmp_path / "none.safetensors")
 
 
-def test_the_shipped_recipe_is_one_that_few_labels_can_start_from() -> None:
-    recipe = load_toml(DescriptorRecipe, find_recipe(Path("match128")))
+@pytest.mark.parametrize("name", ["match128", "rematch128"])
+def test_few_labels_can_start_from_the_shipped_recipes(name: str) -> None:
+    recipe = load_toml(DescriptorRecipe, find_recipe(Path(name)))
     few = load_toml(LandmarkRecipe, find_recipe(Path("few128")))
     assert recipe.network == few.network
     assert recipe.crop == few.crop

@@ -8,9 +8,10 @@ import inspect
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 import platformdirs
 import torch
@@ -44,13 +45,20 @@ def weights_hash(model: FaceModel) -> str:
     And over the code that becomes part of an engine: a developer changes it without another version.
     """
     digest = hashlib.sha256(json.dumps([fewmark_version(), asdict(model.network.config)]).encode())
-    for module in (autoencoder, calibration, face_network, folding, heatmaps, transfer_layers, graph):
-        digest.update(inspect.getsource(module).encode())
+    digest.update(code_hash(autoencoder, calibration, face_network, folding, heatmaps, transfer_layers, graph).encode())
     for network in (model.network, model.autoencoder):
         for name, tensor in network.state_dict().items() if network is not None else ():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().numpy().tobytes())
     return digest.hexdigest()
+
+
+def code_hash(*parts: ModuleType | Callable[..., object]) -> str:
+    """SHA-256 over source code; "" where a program was packed without it."""
+    try:
+        return hashlib.sha256("".join(map(inspect.getsource, parts)).encode()).hexdigest()
+    except OSError:
+        return ""
 
 
 def load_engine(key: EngineKey) -> bytes | None:

@@ -18,7 +18,15 @@ import torch
 from models.checkpoint import FaceModel
 from models.errors import FewmarkError
 from tracker.backends.base import LANDMARKS_ONLY, Prediction, PredictionRequest
-from tracker.backends.engine_cache import EngineKey, drop_oldest, engine_path, load_engine, store_engine, weights_hash
+from tracker.backends.engine_cache import (
+    EngineKey,
+    code_hash,
+    drop_oldest,
+    engine_path,
+    load_engine,
+    store_engine,
+    weights_hash,
+)
 from tracker.backends.graph import CropGraph
 from tracker.types import ImageArray
 
@@ -77,6 +85,7 @@ class OpenVinoBackend:
         key = {
             "backend": self.name,
             "weights": weights_hash(self._model),
+            "code": code_hash(openvino_graph),
             "openvino": import_openvino().get_version(),
             "processor": self._core.get_property("CPU", "FULL_DEVICE_NAME"),
             "capabilities": " ".join(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),

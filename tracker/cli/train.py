@@ -20,7 +20,9 @@ _AutoencoderRecipe = Annotated[
         help="A recipe (TOML), or the name of a shipped one: face128, 3fabrec-autoencoder128, 3fabrec-autoencoder256."
     ),
 ]
-_DescriptorRecipe = Annotated[Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one: match128.")]
+_DescriptorRecipe = Annotated[
+    Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one: match128, rematch128.")
+]
 _LandmarkRecipe = Annotated[
     Path,
     typer.Argument(
