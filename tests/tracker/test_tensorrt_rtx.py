@@ -107,7 +107,6 @@ Dimensions: [-1,4,128,128], Datatype: Float",
         check_precision(describe_engine([in_float32]), "fp16", (68, 32, 3, 3))
 
 
-@pytest.mark.slow
 def test_an_engine_is_half_where_it_should_be(half: BuiltEngine, model: FaceModel) -> None:
     size, count, side = (getattr(model.network.config, n) for n in ("input_size", "num_landmarks", "heatmap_size"))
     description = half.description
