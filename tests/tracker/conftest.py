@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,9 +17,20 @@ from models.checkpoint import FaceModel, save_model
 from models.crop_rule import CropRule
 from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.landmark_schemes import IBUG_68
+from tracker.backends.engine_cache import engine_directory
 from tracker.live import EventKind, LiveConfig, LiveEvent, LivePicture, LiveSession
 
 PATIENCE_S = 180.0  # a busy machine is no failure
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Holds the cache directory of this test and of the processes that it starts, with nothing in it."""
+    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    if not engine_directory().is_relative_to(tmp_path):
+        pytest.skip(f"the cache directory of {sys.platform} can't be moved")
+    return tmp_path
 
 
 class Listener:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,17 +17,10 @@ from tracker.backends.engine_build import EngineNotBuilt, is_being_built, log_pa
 from tracker.backends.engine_cache import engine_directory, engine_path, load_engine, store_engine, weights_hash
 from tracker.backends.tensorrt import engine_key
 
+pytestmark = pytest.mark.usefixtures("empty_cache")
+
 KEY = {"backend": "test", "gpu": "none", "weights": "0"}
 ENGINE = bytes(range(256)) * 40
-
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache directory of the test's own, in processes that it starts too."""
-    for variable in ("XDG_CACHE_HOME", "HOME"):
-        monkeypatch.setenv(variable, str(tmp_path))
-    if not engine_directory().is_relative_to(tmp_path):
-        pytest.skip(f"the cache directory of {sys.platform} can't be moved")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,11 @@ from tracker.backends.openvino import OpenVinoBackend
 from tracker.backends.self_test import self_test_crops
 from tracker.types import ImageArray
 
-# Not importorskip: a bare import reports to its maker.
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="the openvino extra is missing")
-
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("XDG_CACHE_HOME", "HOME"):
-        monkeypatch.setenv(variable, str(tmp_path))
-    if not engine_directory().is_relative_to(tmp_path):
-        pytest.skip(f"the cache directory of {sys.platform} can't be moved")
+pytestmark = [
+    pytest.mark.usefixtures("empty_cache"),
+    # Not importorskip: a bare import reports to its maker.
+    pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="the openvino extra is missing"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +93,16 @@ def test_it_runs_without_a_cache(model: FaceModel, crops: ImageArray) -> None:
     engine_directory().write_text("a file where the directory should be")
     with pytest.raises(FewmarkError, match="can't be written"):
         store_engine({"backend": "test"}, b"engine")
+    assert OpenVinoBackend(model).predict(crops).points.shape == (4, 68, 2)
+
+
+def test_it_runs_where_a_compiled_model_can_not_be_kept(
+    model: FaceModel, crops: ImageArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Path:
+        raise RuntimeError("the plugin does not export compiled models")
+
+    monkeypatch.setattr(openvino, "store_engine", refuse)
     assert OpenVinoBackend(model).predict(crops).points.shape == (4, 68, 2)
 
 

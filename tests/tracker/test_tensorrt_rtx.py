@@ -66,14 +66,6 @@ def half(model: FaceModel) -> BuiltEngine:
     return compile_engine(model)
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache directory, for this process and those that it starts."""
-    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
-        monkeypatch.setenv(variable, str(tmp_path))
-    return tmp_path
-
-
 def test_a_listing_is_read() -> None:
     description = describe_engine(["Engine generation completed", _listing()])
     assert [layer.kind for layer in description.layers] == ["kgen", "correlation"]
@@ -153,14 +145,14 @@ def test_reconstructions_are_one_more_output(model: FaceModel) -> None:
 
 
 @pytest.mark.slow
-def test_an_engine_is_built_into_the_cache_and_rebuilt_when_damaged(cache: Path) -> None:
+def test_an_engine_is_built_into_the_cache_and_rebuilt_when_damaged(empty_cache: Path) -> None:
     _needs_the_extra()
     model = open_model("fast128")
     key = engine_key(model)
     assert load_engine(key) is None
     start_build(compile_landmarks, model, key).wait()
     path = engine_path(key)
-    assert path.is_relative_to(cache)
+    assert path.is_relative_to(empty_cache)
     built = load_engine(key)
     assert built is not None
     path.write_bytes(path.read_bytes()[:-1000])
@@ -170,7 +162,7 @@ def test_an_engine_is_built_into_the_cache_and_rebuilt_when_damaged(cache: Path)
 
 
 @pytest.mark.slow
-def test_the_command_builds_engines_for_the_tracker_or_into_a_file(cache: Path) -> None:
+def test_the_command_builds_engines_for_the_tracker_or_into_a_file(empty_cache: Path) -> None:
     _needs_the_extra()
     model = open_model("fast128")
     run = CliRunner().invoke(app, ["build-engine", "fast128"])
@@ -179,7 +171,7 @@ def test_the_command_builds_engines_for_the_tracker_or_into_a_file(cache: Path) 
     assert "batches of 1 to 8 crops" in run.output
     assert load_engine(engine_key(model)) is not None
     assert load_engine(engine_key(model, reconstruct=True)) is not None
-    target = cache / "engines" / "fast128.engine"
+    target = empty_cache / "engines" / "fast128.engine"
     run = CliRunner().invoke(app, ["build-engine", "fast128", "--precision", "fp32", "--out", str(target)])
     assert run.exit_code == 0, run.output
     assert target.stat().st_size > 20e6
@@ -221,7 +213,7 @@ def test_without_the_extra_the_backend_says_so(missing: str, model: FaceModel, m
 
 
 @pytest.mark.gpu
-def test_the_backend_agrees_with_eager_on_the_gpu(model: FaceModel, cache: Path) -> None:
+def test_the_backend_agrees_with_eager_on_the_gpu(model: FaceModel, empty_cache: Path) -> None:
     _needs_the_extra()
     try:
         usable_gpu()

@@ -99,7 +99,7 @@ class OpenVinoBackend:
             try:
                 store_engine(key, compiled.export_model().getvalue())
                 drop_oldest(self.name, _CACHED)
-            except FewmarkError as error:  # it runs without; the next start takes a second longer
+            except (FewmarkError, RuntimeError) as error:  # no room, or not every processor's plugin exports
                 _log.info("%s", error)
         return compiled.create_infer_request()
 
