@@ -91,9 +91,15 @@ class LabelledCrops:
 def mirrored(batch: Batch, scheme: LandmarkScheme) -> Batch:
     """The same faces in a mirror; points that are left and right change places."""
     order = torch.tensor(scheme.mirror_permutation)
-    points = batch.points[:, order].clone()
-    points[..., 0] = batch.images.shape[-1] - 1 - points[..., 0]
+    points = mirror_points(batch.points, order, batch.images.shape[-1])
     return Batch(batch.images.flip(-1), points, batch.visible[:, order])
+
+
+def mirror_points(points: Tensor, order: Tensor, size: int) -> Tensor:
+    """Points (B, K, 2) of crops, pixels, as those of their mirror images; ``order`` (K,) int64 is the scheme's."""
+    points = points[:, order]  # a copy
+    points[..., 0] = size - 1 - points[..., 0]
+    return points
 
 
 def load_crops(

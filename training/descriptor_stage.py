@@ -24,7 +24,7 @@ from training.processes import Processes, start_processes
 from training.run_log import RunLog, RunningMeans, provenance_of
 from training.schedule import Schedule
 from training.seeding import generator_for
-from training.starting_point import load_start
+from training.starting_point import check_fit, load_start
 from training.training_state import TrainingState
 
 RESULT_FILE = "descriptors.safetensors"
@@ -143,22 +143,12 @@ def build_descriptor_network(recipe: DescriptorRecipe) -> tuple[FaceNetwork, Aut
     start = load_start(recipe.start_from)
     if isinstance(start, FaceModel):
         raise FewmarkError(f"{recipe.start_from}: is a model; descriptors start from descriptors or an autoencoder")
-    found: FaceNetworkConfig | AutoencoderConfig
-    wanted: FaceNetworkConfig | AutoencoderConfig
     if isinstance(start, TrainedDescriptors):
-        found, wanted = start.network.config, network.config
-    else:
-        found = start.autoencoder.config
-        wanted = AutoencoderConfig(recipe.network.input_size, recipe.network.z_dim, recipe.network.width)
-    if found != wanted:
-        raise FewmarkError(f"{recipe.start_from}: is {found}, but the recipe asks for {wanted}")
-    if start.crop_rule != recipe.crop:
-        raise FewmarkError(
-            f"{recipe.start_from}: was trained on crops by {start.crop_rule}, but the recipe has {recipe.crop}"
-        )
-    if isinstance(start, TrainedDescriptors):
+        check_fit(recipe, start.network.config, network.config, start.crop_rule)
         network.load_state_dict(start.network.state_dict())
     else:
+        wanted = AutoencoderConfig(recipe.network.input_size, recipe.network.z_dim, recipe.network.width)
+        check_fit(recipe, start.autoencoder.config, wanted, start.crop_rule)
         network.encoder.load_state_dict(start.autoencoder.encoder.state_dict())
         network.decoder.load_state_dict(start.autoencoder.decoder.state_dict())
     return network, start.autoencoder

@@ -21,7 +21,7 @@ from models.growing import grow_network, widen_network
 from models.heatmaps import HeatmapKind
 from models.landmark_schemes import LandmarkScheme
 from models.registry import MODELS
-from training.config import LandmarkRecipe
+from training.config import DescriptorRecipe, LandmarkRecipe
 from training.crop_stream import LabelledCrops
 from training.descriptors import landmark_filters
 
@@ -62,7 +62,8 @@ class StartingPoint:
         found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
         if scheme.level_points is None:  # such crops are never turned, whatever the start's were
             rule = replace(rule, level=recipe.crop.level)
-        _check_fit(recipe, found, rule)
+        wanted = AutoencoderConfig(recipe.network.input_size, recipe.network.z_dim, recipe.network.width)
+        check_fit(recipe, found, wanted, rule)
         network.encoder.load_state_dict(source.encoder.state_dict())
         network.decoder.load_state_dict(source.decoder.state_dict())
         return network
@@ -105,11 +106,6 @@ class StartingPoint:
         return self._start.autoencoder
 
 
-def build_network(recipe: LandmarkRecipe, scheme: LandmarkScheme) -> FaceNetwork:
-    """``StartingPoint.build_network``, for callers that want nothing else of it."""
-    return StartingPoint(recipe).build_network(scheme)
-
-
 def load_start(path: Path) -> Start:
     """What a run starts from; a shipped model's name stands for its weights.
 
@@ -141,8 +137,16 @@ def _same_head(source: FaceNetwork, network: FaceNetwork) -> bool:
     return replace(source.config, num_landmarks=network.config.num_landmarks) == network.config
 
 
-def _check_fit(recipe: LandmarkRecipe, found: AutoencoderConfig, rule: CropRule) -> None:
-    wanted = AutoencoderConfig(recipe.network.input_size, recipe.network.z_dim, recipe.network.width)
+def check_fit(recipe: LandmarkRecipe | DescriptorRecipe, found: object, wanted: object, rule: CropRule) -> None:
+    """
+    Args:
+        found: the shape of what a recipe starts from.
+        wanted: the shape that it asks for.
+        rule: how the crops were cut that the start was trained on.
+
+    Raises:
+        FewmarkError: the start does not fit.
+    """
     if found != wanted:
         raise FewmarkError(f"{recipe.start_from}: holds {found}, but the recipe asks for {wanted}")
     if rule != recipe.crop:

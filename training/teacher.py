@@ -21,6 +21,7 @@ from models.landmark_schemes import LandmarkScheme
 from training.augmentation import AugmentationConfig
 from training.batch_augmentation import change_appearance, random_crops
 from training.config import LandmarkRecipe
+from training.crop_stream import mirror_points
 from training.face_labels import load_face_labels
 from training.faces import load_faces
 from training.seeding import generator_for
@@ -95,6 +96,5 @@ class Teacher:
         if not self._looks_in_mirror:
             return points, confidence
         (points, mirrored), (confidence, of_mirrored) = points.chunk(2), confidence.chunk(2)
-        mirrored = mirrored[:, self._mirror]
-        mirrored[..., 0] = images.shape[-1] - 1 - mirrored[..., 0]
-        return (points + mirrored) / 2, (confidence + of_mirrored[:, self._mirror]) / 2
+        back = mirror_points(mirrored, self._mirror, images.shape[-1])
+        return (points + back) / 2, (confidence + of_mirrored[:, self._mirror]) / 2

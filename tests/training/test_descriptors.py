@@ -43,7 +43,7 @@ from training.descriptors import (
 )
 from training.processes import Processes
 from training.recipes import find_recipe
-from training.starting_point import StartingPoint, build_network
+from training.starting_point import StartingPoint
 
 CPU = Processes(torch.device("cpu"))
 SIZE, STORED = 64, 96
@@ -179,7 +179,7 @@ def test_a_run_leaves_descriptors_that_landmarks_start_from(sixteen_faces: Path,
     assert {"direct", "exchanged", "faces_per_s", "lr"} <= set(lines[-2])
 
     landmarks = LandmarkRecipe("l", start_from=path, network=recipe.network)
-    network = build_network(landmarks, IBUG_68)
+    network = StartingPoint(landmarks).build_network(IBUG_68)
     known = trained.network.state_dict()
     for key, value in network.state_dict().items():
         assert torch.equal(value, known[key]) == (key != "head.lin.weight"), key
@@ -196,7 +196,7 @@ def test_a_run_leaves_descriptors_that_landmarks_start_from(sixteen_faces: Path,
     assert kept is not None
     assert trained.autoencoder is not None
     assert torch.equal(kept.encoder.fc.weight, trained.autoencoder.encoder.fc.weight)
-    wider = build_network(replace(landmarks, network=replace(recipe.network, width=0.25)), IBUG_68).eval()
+    wider = StartingPoint(replace(landmarks, network=replace(recipe.network, width=0.25))).build_network(IBUG_68).eval()
     expected = widen_network(trained.network, 0.25).eval()
     images = torch.rand(1, 3, 128, 128)
     torch.testing.assert_close(wider.encode(images), expected.encode(images), rtol=0, atol=1e-4)

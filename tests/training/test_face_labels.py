@@ -20,7 +20,7 @@ from training.augmentation import AugmentationConfig
 from training.config import LandmarkRecipe, NetworkConfig, UnlabelledConfig
 from training.datasets import get_dataset
 from training.face_labels import label_faces, load_face_labels
-from training.starting_point import build_network
+from training.starting_point import StartingPoint
 from training.teacher import Teacher
 
 
@@ -64,7 +64,7 @@ def test_labels_serve_at_any_size_of_the_same_crops(labels: Path, faces: Path, s
     recipe = recipe_for(labels, faces, size)
     teacher = Teacher(recipe, IBUG_68)
     assert len(teacher) == 6
-    batch = teacher.batch(0, build_network(recipe, IBUG_68), torch.device("cpu"))
+    batch = teacher.batch(0, StartingPoint(recipe).build_network(IBUG_68), torch.device("cpu"))
     model = open_model("fast128").network
     with torch.inference_mode():
         seen = model.locate(F.interpolate(batch.images, size=128, mode="area")).points
@@ -83,7 +83,7 @@ def test_the_moving_average_labels_a_face_and_its_mirror_image_alike(faces: Path
         network=NetworkConfig(input_size=128, heatmap_size=64, width=0.5, skip_connections=True),
         unlabelled=UnlabelledConfig(roots=(faces,), weight=1.0, batch_size=8, min_confidence=0.0),
     )
-    average = build_network(recipe, IBUG_68).eval()
+    average = StartingPoint(recipe).build_network(IBUG_68).eval()
     always, never = (
         Teacher(replace(recipe, augmentation=AugmentationConfig(flip=share)), IBUG_68).batch(
             0, average, torch.device("cpu")

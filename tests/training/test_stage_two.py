@@ -37,7 +37,7 @@ from training.landmark_stage import read_faces, train_landmarks
 from training.processes import Processes
 from training.recipes import find_recipe
 from training.schedule import phase_ends
-from training.starting_point import StartingPoint, build_network
+from training.starting_point import StartingPoint
 from training.teacher import Teacher
 
 NETWORK = NetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.25, skip_connections=True)
@@ -87,7 +87,7 @@ def _state(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def test_frozen_parts_stay_as_they_were(autoencoder_file: Path, labelled: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, start_from=autoencoder_file)
-    before = _state(build_network(recipe, IBUG_68))
+    before = _state(StartingPoint(recipe).build_network(IBUG_68))
     path = train_landmarks(recipe, labelled, tmp_path / "run", processes=CPU)
     assert path is not None
     after = load_model(path).network.state_dict()
@@ -136,7 +136,7 @@ def test_new_landmarks_start_with_all_that_a_shipped_model_knows_but_the_last_la
     recipe = load_toml(LandmarkRecipe, find_recipe(Path("teach128")))
     known = open_model("fast128").network
     for scheme in (scheme_from_names("two", ["left_pupil", "right_pupil"]), IBUG_68):
-        network = build_network(recipe, scheme)
+        network = StartingPoint(recipe).build_network(scheme)
         for part in ("encoder", "decoder", "head.t1", "head.skips"):
             assert all(
                 torch.equal(value, known.get_submodule(part).state_dict()[key])
@@ -149,23 +149,25 @@ def test_new_landmarks_start_with_all_that_a_shipped_model_knows_but_the_last_la
 def test_a_start_of_128_px_grows_where_the_recipe_asks_for_256(autoencoder_file: Path) -> None:
     recipe = load_toml(LandmarkRecipe, find_recipe(Path("teach128")))
     known = open_model("fast128").network.state_dict()
-    network = build_network(replace(recipe, network=replace(recipe.network, input_size=256)), IBUG_68)
+    network = StartingPoint(replace(recipe, network=replace(recipe.network, input_size=256))).build_network(IBUG_68)
     assert network.config.input_size == 256
     assert all(torch.equal(value, network.state_dict()[key]) for key, value in known.items())
-    grown = build_network(
-        replace(RECIPE, start_from=autoencoder_file, network=replace(NETWORK, input_size=256)), IBUG_68
-    )
+    grown = StartingPoint(
+        replace(RECIPE, start_from=autoencoder_file, network=replace(NETWORK, input_size=256))
+    ).build_network(IBUG_68)
     learned = load_autoencoder(autoencoder_file).autoencoder.encoder.fc.weight
     torch.testing.assert_close(grown.encoder.fc.weight, learned)
 
 
 def test_a_start_of_another_shape_or_crop_is_refused(autoencoder_file: Path, tmp_path: Path) -> None:
     with pytest.raises(FewmarkError, match="the recipe asks for"):
-        build_network(replace(RECIPE, start_from=autoencoder_file, network=replace(NETWORK, width=0.5)), IBUG_68)
+        StartingPoint(replace(RECIPE, start_from=autoencoder_file, network=replace(NETWORK, width=0.5))).build_network(
+            IBUG_68
+        )
     with pytest.raises(FewmarkError, match="was trained on crops"):
-        build_network(replace(RECIPE, start_from=autoencoder_file, crop=CropRule(margin=2.0)), IBUG_68)
+        StartingPoint(replace(RECIPE, start_from=autoencoder_file, crop=CropRule(margin=2.0))).build_network(IBUG_68)
     with pytest.raises(FewmarkError, match="no such file of an autoencoder"):
-        build_network(replace(RECIPE, start_from=tmp_path / "none.safetensors"), IBUG_68)
+        StartingPoint(replace(RECIPE, start_from=tmp_path / "none.safetensors")).build_network(IBUG_68)
 
 
 def test_what_keeps_reconstructing(autoencoder_file: Path) -> None:
@@ -188,7 +190,7 @@ def test_the_teacher_labels_follow_the_augmentation(unlabelled: Path) -> None:
     augmentation = AugmentationConfig(flip=0.5, translation=0.05, scale=0.1, rotation_deg=20)
     recipe = replace(RECIPE, unlabelled=settings, augmentation=augmentation)
     teacher = Teacher(recipe, IBUG_68)
-    network = build_network(recipe, IBUG_68).eval()
+    network = StartingPoint(recipe).build_network(IBUG_68).eval()
     a, b = (teacher.batch(7, network, torch.device("cpu")) for _ in range(2))
     torch.testing.assert_close(a.images, b.images)
     torch.testing.assert_close(a.points, b.points)
@@ -228,7 +230,7 @@ def test_a_decoder_that_is_passed_twice_keeps_its_batch_statistics(
         loss=LossConfig(reconstruction_weight=0.01),
         phases=(PhaseConfig(epochs=1, warmup_steps=0),),
     )
-    before = _state(build_network(recipe, IBUG_68))
+    before = _state(StartingPoint(recipe).build_network(IBUG_68))
     path = train_landmarks(recipe, labelled, tmp_path / "run", processes=CPU)
     assert path is not None
     after = load_model(path).network.state_dict()
