@@ -5,7 +5,8 @@ block replaced by 4x4 deconvolution layers) as decoder [...] The encoded feature
 form has one more layer at each end. Module names are those of the published checkpoints, so that their mapping is a
 change of prefix (``models/import_3fabrec.py``).
 
-``width`` multiplies every channel count: 1 is the paper's network, 0.5 costs a quarter of it.
+``width`` multiplies every channel count: 1 is the paper's network, 0.5 costs a quarter of it. ``linear_side`` adds a
+fixed linear code (``models/linear_code.py``): the convolutions learn only what it lacks, and long codes are of use.
 
 Legend: B batch, S input side (128 or 256), Z length of the latent code, w width.
 """
@@ -13,7 +14,7 @@ Legend: B batch, S input side (128 or 256), Z length of the latent code, w width
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.errors import FewmarkError
+from models.linear_code import LinearCode
 
 INPUT_SIZES = (128, 256)
 # Mean colour that 3FabRec subtracts from RGB in 0..1 (its published checkpoints were trained so).
@@ -45,6 +47,7 @@ class AutoencoderConfig:
     input_size: int = 256  # S, px: 128 or 256
     z_dim: int = 99
     width: float = 1.0
+    linear_side: int = 0  # s, px: side of the images that a linear code sees; 0, as in the paper: there is none
 
 
 class EncoderFeatures(NamedTuple):
@@ -118,9 +121,13 @@ class Encoder(nn.Module):
     """Image to latent code.
 
     Input (B, 3, S, S) RGB in 0..1 less ``CHANNEL_MEAN``; output (B, Z).
+
+    Args:
+        spatial: let the code see the last maps pixel by pixel instead of their means (ours): codes longer than the
+            number of channels need that.
     """
 
-    def __init__(self, input_size: int = 256, z_dim: int = 99, width: float = 1.0) -> None:
+    def __init__(self, input_size: int = 256, z_dim: int = 99, width: float = 1.0, *, spatial: bool = False) -> None:
         check_input_size(input_size)
         super().__init__()
         self.input_size = input_size
@@ -135,7 +142,8 @@ class Encoder(nn.Module):
         self.layer2 = nn.Sequential(ResidualBlock(c64, c128, 2), ResidualBlock(c128, c128))
         self.layer3 = nn.Sequential(ResidualBlock(c128, c256, 2), ResidualBlock(c256, c256))
         self.layer4 = nn.Sequential(ResidualBlock(c256, c512, 2), ResidualBlock(c512, c512))
-        self.fc = nn.Linear(c512, z_dim)
+        self.spatial = spatial
+        self.fc = nn.Linear(c512 * 16 if spatial else c512, z_dim)
         initialise(self)
 
     def features(self, x: Tensor) -> EncoderFeatures:
@@ -146,7 +154,8 @@ class Encoder(nn.Module):
         side_32 = self.layer1(side_64 if self.input_size == 256 else pooled)
         side_16 = self.layer2(side_32)
         side_8 = self.layer3(side_16)
-        z = self.fc(self.layer4(side_8).mean(dim=(-2, -1)))
+        side_4 = self.layer4(side_8)
+        z = self.fc(side_4.flatten(1) if self.spatial else side_4.mean(dim=(-2, -1)))
         return EncoderFeatures(z, side_64, side_32, side_16, side_8)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -154,15 +163,19 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent code (B, Z) to image (B, 3, S, S), RGB in about -0.5..0.6: tanh before the channel mean is added back."""
+    """Latent code (B, Z) to image (B, 3, S, S), RGB in about -0.5..0.6: tanh before the channel mean is added back.
 
-    def __init__(self, output_size: int = 256, z_dim: int = 99, width: float = 1.0) -> None:
+    Args:
+        spatial: every pixel of the first maps sees the whole code (ours), instead of as many numbers as channels.
+    """
+
+    def __init__(self, output_size: int = 256, z_dim: int = 99, width: float = 1.0, *, spatial: bool = False) -> None:
         check_input_size(output_size)
         super().__init__()
         self.output_size = output_size
         c64, c128, c256, c512 = (scaled(c, width) for c in (64, 128, 256, 512))
-        self.fc = nn.Linear(z_dim, c512)
-        self.conv1 = nn.ConvTranspose2d(c512, c512, 4, bias=False)  # 1x1 -> 4x4
+        self.fc = nn.Identity() if spatial else nn.Linear(z_dim, c512)
+        self.conv1 = nn.ConvTranspose2d(z_dim if spatial else c512, c512, 4, bias=False)  # 1x1 -> 4x4
         self.bn1 = nn.BatchNorm2d(c512)
         self.relu = nn.ReLU(inplace=True)
         self.layer1 = nn.Sequential(InvertedResidualBlock(c512, c256))  # -> 8x8
@@ -196,26 +209,47 @@ class Guide(NamedTuple):
 
 
 class Autoencoder(nn.Module):
-    """Encoder and decoder together: what stage 1 of 3FabRec trains (section 3.2)."""
+    """Encoder and decoder together: what stage 1 of 3FabRec trains (section 3.2).
+
+    With a linear code, the encoder corrects its codes, and the decoder adds to its images.
+    """
 
     channel_mean: Tensor
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config.input_size, config.z_dim, config.width)
-        self.decoder = Decoder(config.input_size, config.z_dim, config.width)
+        spatial = config.linear_side > 0
+        if spatial and config.input_size % config.linear_side:
+            raise FewmarkError(f"a linear code at {config.linear_side} px does not fit faces of {config.input_size} px")
+        self.encoder = Encoder(config.input_size, config.z_dim, config.width, spatial=spatial)
+        self.decoder = Decoder(config.input_size, config.z_dim, config.width, spatial=spatial)
+        self.linear = LinearCode(config.linear_side, config.z_dim) if spatial else None
         self.register_buffer("channel_mean", torch.tensor(CHANNEL_MEAN).view(1, 3, 1, 1), persistent=False)
+
+    @torch.no_grad()
+    def start_linear(self, code: LinearCode) -> None:
+        """Lets the autoencoder begin as a linear code: encoder and decoder add nothing to it until training moves them.
+
+        Raises:
+            ValueError: the autoencoder has none.
+        """
+        if self.linear is None:
+            raise ValueError("this autoencoder has no linear code")
+        self.linear.load_state_dict(code.state_dict())
+        nn.init.zeros_(self.encoder.fc.weight)
+        nn.init.zeros_(self.encoder.fc.bias)
+        nn.init.zeros_(self.decoder.lin.weight)
 
     def encode(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) RGB in 0..1 to the latent code (B, Z)."""
         z: Tensor = self.encoder(images - self.channel_mean)
-        return z
+        return z if self.linear is None else z + self.linear.encode(images)
 
     def decode(self, z: Tensor) -> Tensor:
         """Latent code (B, Z) to image (B, 3, S, S), RGB in about 0..1; not clamped, for the sake of gradients."""
         image: Tensor = self.decoder(z)
-        return image + self.channel_mean
+        return image + (self.channel_mean if self.linear is None else self.linear.decode(z, self.config.input_size))
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """(B, 3, T, T) RGB in 0..1 to its reconstruction, the same shape and range; T is S or a multiple of it."""
@@ -256,7 +290,7 @@ def grow(small: Autoencoder) -> Autoencoder:
     """
     config = small.config
     check_can_grow(config.input_size)
-    grown = Autoencoder(AutoencoderConfig(256, config.z_dim, config.width))
+    grown = Autoencoder(replace(config, input_size=256))
     grown.load_state_dict(small.state_dict(), strict=False)
     start_as_identity(grown.encoder)
     return grown

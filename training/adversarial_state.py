@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from models.autoencoder import Autoencoder, Guide
 from models.discriminators import CodeDiscriminator, ImageDiscriminator
+from models.linear_code import LinearCode
 from training.autoencoder_losses import (
     discriminator_loss,
     fooling_loss,
@@ -22,7 +23,6 @@ from training.autoencoder_losses import (
 )
 from training.config import AutoencoderRecipe
 from training.precision import Precision, autocast
-from training.principal_components import PrincipalComponents
 from training.processes import Processes
 from training.schedule import learning_rate_factor
 from training.training_state import load_checkpoint, moving_average, save_checkpoint
@@ -54,7 +54,7 @@ class AdversarialState:
         self._autoencoder = processes.share_gradients(self.autoencoder)
         self._code_discriminator = processes.share_gradients(self.code_discriminator)
         self._image_discriminator = processes.share_gradients(self.image_discriminator)
-        self.components: PrincipalComponents | None = None
+        self.components: LinearCode | None = None
         self.step = 0
         settings = recipe.optimiser
         betas = (settings.beta1, settings.beta2)
@@ -70,6 +70,11 @@ class AdversarialState:
     def averaged(self) -> Autoencoder:
         """The autoencoder with the moving average of all weights so far: what is measured and kept."""
         return cast(Autoencoder, self._average.module)
+
+    def start_linear(self, code: LinearCode) -> None:
+        """Lets the autoencoder begin as a linear code (``Autoencoder.start_linear``)."""
+        self.autoencoder.start_linear(code)
+        self.averaged.start_linear(code)
 
     def update(self, images: Tensor, targets: Tensor, progress: float, generator: torch.Generator) -> dict[str, Tensor]:
         """One step of autoencoder and discriminators (3FabRec, eq. 4).
@@ -132,7 +137,7 @@ class AdversarialState:
             return None
         share = 1 - self.step / steps
         given = torch.rand(len(targets), generator=generator) < share
-        return Guide(self.components.codes(targets), given.to(targets.device), share)
+        return Guide(self.components.encode(targets), given.to(targets.device), share)
 
     def set_learning_rates(self, total_steps: int) -> float:
         """Sets the rates of this step; returns the autoencoder's."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from models.autoencoder import Autoencoder, grow
 from models.autoencoder_file import TrainedAutoencoder, load_autoencoder, save_autoencoder
 from models.errors import FewmarkError
+from models.linear_code import LinearCode
 from training.adversarial_state import AdversarialState
 from training.augmentation import AugmentationConfig
 from training.batch_augmentation import change_appearance, random_crops
@@ -22,7 +23,7 @@ from training.faces import FaceStore, load_faces
 from training.image_metrics import rmse, ssim
 from training.pace import Pace, claim_checkpoint
 from training.precision import resolve_precision
-from training.principal_components import SIDE, PrincipalComponents, principal_components
+from training.principal_components import SIDE, principal_components
 from training.processes import Processes, start_processes
 from training.run_log import RunLog, RunningMeans, provenance_of
 from training.sample_grid import write_sample_grid
@@ -68,7 +69,9 @@ def train_autoencoder(
         state.restore(checkpoint)
     store = load_faces(faces, size=recipe.network.input_size, held_out=recipe.faces.held_out)
     if state.step < recipe.linear_start.steps:
-        state.components = _components(store, recipe).to(target)
+        state.components = _linear_code(store, recipe).to(target)
+    if recipe.network.linear_side and recipe.start_from is None and not resume:
+        state.start_linear(state.components or _linear_code(store, recipe))
     processes.wait()  # until all have looked for a checkpoint
     log = RunLog(out, recipe, processes.is_main)
     batch = min(recipe.optimiser.batch_size, len(store.images))
@@ -177,20 +180,23 @@ def measure(autoencoder: Autoencoder, images: Tensor, device: torch.device, batc
     return {"rmse": float(torch.cat(errors).mean()), "ssim": float(torch.cat(similarities).mean())}
 
 
-def _components(store: FaceStore, recipe: AutoencoderRecipe) -> PrincipalComponents:
+def _linear_code(store: FaceStore, recipe: AutoencoderRecipe) -> LinearCode:
     """Of augmented faces, a function of the seed alone: a resumed run finds the same."""
+    side = recipe.network.linear_side or SIDE
     generator = generator_for(recipe.seed)
     chosen = torch.randint(len(store.images), (recipe.linear_start.samples,), generator=generator)
     small = [
-        F.avg_pool2d(augmented_faces(store.images[part], recipe, generator)[1], recipe.network.input_size // SIDE)
+        F.avg_pool2d(augmented_faces(store.images[part], recipe, generator)[1], recipe.network.input_size // side)
         for part in chosen.split(256)
     ]
-    return principal_components(torch.cat(small), recipe.network.z_dim, recipe.seed)
+    return principal_components(torch.cat(small), recipe.network.z_dim, recipe.seed, side)
 
 
 def _held_out_crops(store: FaceStore, recipe: AutoencoderRecipe) -> Tensor:
     """(N, 3, S, S) float32: the held-out faces as the network sees them, without augmentation."""
-    return random_crops(store.held_out, recipe.network.input_size, AugmentationConfig(), torch.Generator()).images
+    return random_crops(
+        store.held_out, recipe.network.input_size, AugmentationConfig(), torch.Generator(), rule=recipe.crop
+    ).images
 
 
 def _to(device: torch.device, images: Tensor) -> Tensor:

@@ -140,7 +140,10 @@ class AdversarialOptimiserConfig:
 
 @dataclass(frozen=True, slots=True)
 class LinearStartConfig:
-    """The start from principal components (``training/principal_components.py``); not in the paper."""
+    """The start from principal components (``training/principal_components.py``); not in the paper.
+
+    Where ``network.linear_side`` keeps them in the autoencoder, ``steps`` may be 0: its convolutions add to them.
+    """
 
     steps: int = 0  # over which their part falls from all to nothing; 0: none
     samples: int = 8000  # augmented faces to find them in

@@ -14,14 +14,28 @@ from models.autoencoder import Autoencoder, AutoencoderConfig, grow
 from models.autoencoder_file import TrainedAutoencoder, load_autoencoder, save_autoencoder
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
+from models.landmark_schemes import IBUG_68
 from tracker.dataclass_toml import load_toml
 from training.augmentation import AugmentationConfig
-from training.autoencoder_stage import build_autoencoder, train_autoencoder
-from training.config import AdversarialOptimiserConfig, AutoencoderLossConfig, AutoencoderRecipe, FacesConfig
+from training.autoencoder_stage import build_autoencoder, measure, train_autoencoder
+from training.batch_augmentation import random_crops
+from training.config import (
+    AdversarialOptimiserConfig,
+    AutoencoderLossConfig,
+    AutoencoderRecipe,
+    FacesConfig,
+    LandmarkRecipe,
+    LinearStartConfig,
+    NetworkConfig,
+)
+from training.faces import load_faces
+from training.image_metrics import rmse
 from training.processes import Processes
 from training.recipes import find_recipe
+from training.starting_point import StartingPoint
 
 CPU = Processes(torch.device("cpu"))
+CPU_RANDOM = torch.Generator()
 SMALL = AutoencoderConfig(input_size=128, z_dim=16, width=0.125)
 RECIPE = AutoencoderRecipe(
     name="small",
@@ -56,21 +70,25 @@ def test_a_run_leaves_autoencoder_recipe_metrics_samples_and_checkpoint(sixteen_
     assert not list((tmp_path / "run").glob("*.part"))
 
 
-def test_a_resumed_run_ends_like_an_uninterrupted_one(sixteen_faces: Path, tmp_path: Path) -> None:
-    whole = train_autoencoder(RECIPE, [sixteen_faces], tmp_path / "whole", processes=CPU)
+@pytest.mark.parametrize("linear_side", [0, 32])
+def test_a_resumed_run_ends_like_an_uninterrupted_one(linear_side: int, sixteen_faces: Path, tmp_path: Path) -> None:
+    recipe = replace(
+        RECIPE, network=replace(SMALL, linear_side=linear_side), linear_start=LinearStartConfig(samples=60)
+    )
+    whole = train_autoencoder(recipe, [sixteen_faces], tmp_path / "whole", processes=CPU)
     answers = iter([False, False, True])
     run = tmp_path / "halves"
-    assert train_autoencoder(RECIPE, [sixteen_faces], run, processes=CPU, should_stop=lambda: next(answers)) is None
-    halves = train_autoencoder(RECIPE, [sixteen_faces], run, processes=CPU, resume=True)
+    assert train_autoencoder(recipe, [sixteen_faces], run, processes=CPU, should_stop=lambda: next(answers)) is None
+    halves = train_autoencoder(recipe, [sixteen_faces], run, processes=CPU, resume=True)
     assert whole is not None
     assert halves is not None
     a, b = (load_autoencoder(p).autoencoder.state_dict() for p in (whole, halves))
     for key, value in a.items():
         torch.testing.assert_close(b[key], value, rtol=0, atol=2e-3, msg=key)
     with pytest.raises(FewmarkError, match="holds a finished run"):
-        train_autoencoder(RECIPE, [sixteen_faces], run, processes=CPU)
+        train_autoencoder(recipe, [sixteen_faces], run, processes=CPU)
     before = load_autoencoder(halves).provenance
-    assert train_autoencoder(RECIPE, [sixteen_faces], run, processes=CPU, resume=True) == halves
+    assert train_autoencoder(recipe, [sixteen_faces], run, processes=CPU, resume=True) == halves
     assert load_autoencoder(halves).provenance == before
 
 
@@ -79,6 +97,32 @@ def test_training_reconstructs_better_than_no_training(sixteen_faces: Path, tmp_
     train_autoencoder(recipe, [sixteen_faces], tmp_path / "run", processes=CPU)
     losses = [line["reconstruction"] for line in _metrics(tmp_path / "run") if "reconstruction" in line]
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_run_with_a_linear_code_starts_with_it_and_improves_on_it(sixteen_faces: Path, tmp_path: Path) -> None:
+    network = replace(SMALL, z_dim=8, linear_side=32)
+    settings = replace(RECIPE.optimiser, epochs=20, ema_decay=0.9)
+    start = LinearStartConfig(samples=60)
+    recipe = replace(RECIPE, network=network, linear_start=start, optimiser=settings, augmentation=AugmentationConfig())
+    path = train_autoencoder(recipe, [sixteen_faces], tmp_path / "run", processes=CPU)
+    assert path is not None
+    trained = load_autoencoder(path).autoencoder
+    faces = random_crops(
+        load_faces([sixteen_faces], size=128, held_out=0.3).images, 128, AugmentationConfig(), CPU_RANDOM
+    )
+    assert trained.linear is not None
+    linear = trained.linear.decode(trained.linear.encode(faces.images), 128)
+    mean = faces.images.mean(dim=0, keepdim=True).expand_as(faces.images)
+    learned = measure(trained, faces.images, CPU.device)["rmse"]
+    assert learned < rmse(faces.images, linear).mean() < rmse(faces.images, mean).mean()
+
+
+def test_a_landmark_run_refuses_a_linear_code(sixteen_faces: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_autoencoder(path, TrainedAutoencoder("a", Autoencoder(replace(SMALL, linear_side=32)), CropRule()))
+    recipe = LandmarkRecipe("b", start_from=path, network=NetworkConfig(128, 64, z_dim=16, width=0.125))
+    with pytest.raises(FewmarkError, match=r"linear_side=32.* but the recipe asks for .*linear_side=0"):
+        StartingPoint(recipe).build_network(IBUG_68)
 
 
 def test_another_run_in_the_folder_is_not_overwritten(sixteen_faces: Path, tmp_path: Path) -> None:
@@ -107,7 +151,7 @@ def test_a_128_px_autoencoder_grows_to_256_px(tmp_path: Path) -> None:
         build_autoencoder(replace(recipe, network=replace(SMALL, z_dim=8)))
 
 
-@pytest.mark.parametrize("name", ["face128", "3fabrec-autoencoder128", "3fabrec-autoencoder256"])
+@pytest.mark.parametrize("name", ["face128", "portrait128", "3fabrec-autoencoder128", "3fabrec-autoencoder256"])
 def test_shipped_recipes_are_readable(name: str) -> None:
     assert load_toml(AutoencoderRecipe, find_recipe(Path(name))).name == name
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _AutoencoderRecipe = Annotated[
     Path,
     typer.Argument(
-        help="A recipe (TOML), or the name of a shipped one: face128, 3fabrec-autoencoder128, 3fabrec-autoencoder256."
+        help="A recipe (TOML), or the name of a shipped one: face128, portrait128, 3fabrec-autoencoder128, "
+        "3fabrec-autoencoder256."
     ),
 ]
 _DescriptorRecipe = Annotated[
