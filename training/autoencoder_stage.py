@@ -18,19 +18,15 @@ from training.adversarial_state import AdversarialState
 from training.augmentation import AugmentationConfig
 from training.batch_augmentation import change_appearance, random_crops
 from training.config import AutoencoderRecipe
-from training.crop_stream import ShuffledStream
 from training.faces import FaceStore, load_faces
 from training.image_metrics import rmse, ssim
-from training.pace import Pace, claim_checkpoint
-from training.precision import resolve_precision
 from training.principal_components import SIDE, principal_components
-from training.processes import Processes, start_processes
-from training.run_log import RunLog, RunningMeans, provenance_of
+from training.processes import Processes
 from training.sample_grid import write_sample_grid
 from training.seeding import generator_for
+from training.training_run import Measured, Plan, Step, TrainingRun
 
 RESULT_FILE = "autoencoder.safetensors"
-LOG_EVERY = 20  # steps
 MEASURE_EVERY = 500  # steps
 
 
@@ -59,64 +55,38 @@ def train_autoencoder(
     Raises:
         FewmarkError: no faces, nothing to resume, or ``out`` holds another run.
     """
-    processes = processes or start_processes()
-    target = processes.device
-    precision = resolve_precision(recipe.precision, target)
-    checkpoint = claim_checkpoint(out, RESULT_FILE, resume=resume)
-    torch.manual_seed(recipe.seed)
-    state = AdversarialState(build_autoencoder(recipe), recipe, processes, precision)
+    run = TrainingRun(recipe, out, RESULT_FILE, resume=resume, processes=processes, should_stop=should_stop)
+    state = AdversarialState(build_autoencoder(recipe), recipe, run.processes, run.precision)
     if resume:
-        state.restore(checkpoint)
+        state.restore(run.checkpoint)
     store = load_faces(faces, size=recipe.network.input_size, held_out=recipe.faces.held_out)
     if state.step < recipe.linear_start.steps:
-        state.components = _linear_code(store, recipe).to(target)
+        state.components = _linear_code(store, recipe).to(run.device)
     if recipe.network.linear_side and recipe.start_from is None and not resume:
         state.start_linear(state.components or _linear_code(store, recipe))
-    processes.wait()  # until all have looked for a checkpoint
-    log = RunLog(out, recipe, processes.is_main)
     batch = min(recipe.optimiser.batch_size, len(store.images))
-    total_steps = max(1, round(recipe.optimiser.epochs * len(store.images) / batch))
-    order = ShuffledStream(len(store.images), recipe.seed, state.step * batch, total_steps * batch)
-    drawn = iter(order)
+    steps = max(1, round(recipe.optimiser.epochs * len(store.images) / batch))
+    plan = Plan(len(store.images), batch, steps, MEASURE_EVERY, shown="reconstruction")
     held_out = _held_out_crops(store, recipe)
-    pace = Pace(checkpoint, recipe.checkpoint_minutes, processes, should_stop)
-    means = RunningMeans()
-    scores: dict[str, float] = {}
-    with log.progress(recipe.name, total_steps, state.step) as progress:
-        while state.step < total_steps:
-            drawn_items = [next(drawn) % len(store.images) for _ in range(batch)]
-            chosen = torch.tensor(drawn_items[processes.rank :: processes.world_size])
-            # Step and seed alone determine a batch, so that a resumed run sees what the whole run would have seen.
-            generator = generator_for(recipe.seed, state.step, processes.rank)
-            images, targets = augmented_faces(store.images[chosen], recipe, generator)
-            rate = state.set_learning_rates(total_steps)
-            state.autoencoder.train()
-            share = state.step / total_steps
-            means.add(state.update(_to(target, images), _to(target, targets), share, generator))
-            last = state.step == total_steps
 
-            if state.step % LOG_EVERY == 0 or last:
-                images_per_s = pace.per_second(means.count * batch)
-                losses = {name: processes.mean(value) for name, value in means.take().items()}
-                epoch = state.step * batch / len(store.images)
-                log.write(step=state.step, epoch=epoch, **losses, images_per_s=images_per_s, lr=rate)
-                progress(state.step, f"L1 {losses['reconstruction']:.1f}, {images_per_s:.0f} images/s")
-            if (state.step % MEASURE_EVERY == 0 or last) and processes.is_main:
-                with pace.paused():
-                    scores = measure(state.averaged, held_out, target)
-                    log.write(step=state.step, **scores)
-                    log.say(f"step {state.step}: held-out RMSE {scores['rmse']:.2f}, SSIM {scores['ssim']:.3f}")
-                    write_sample_grid(state.averaged, held_out[:12].to(target), out / "samples.png", recipe.seed)
-            if pace.ends_here(state.save, last=last):
-                log.say(f"stopped at step {state.step} of {total_steps}; go on with --resume")
-                return None
+    def advance(chosen: Tensor) -> Step:
+        generator = generator_for(recipe.seed, state.step, run.processes.rank)
+        images, targets = augmented_faces(store.images[chosen], recipe, generator)
+        rate = state.set_learning_rates(steps)
+        state.autoencoder.train()
+        share = state.step / steps
+        return Step(state.update(_to(run.device, images), _to(run.device, targets), share, generator), rate)
 
-    processes.wait()
-    if not processes.is_main:
+    def measure_held_out() -> Measured:
+        scores = measure(state.averaged, held_out, run.device)
+        write_sample_grid(state.averaged, held_out[:12].to(run.device), out / "samples.png", recipe.seed)
+        return Measured(scores, f"held-out RMSE {scores['rmse']:.2f}, SSIM {scores['ssim']:.3f}")
+
+    scores = run.carry_out(plan, state, advance, measure_held_out)
+    if scores is None:
         return None
-    scores = scores or measure(state.averaged, held_out, target)  # none where it was resumed at its very end
     counts = {"training_faces": len(store.images), "held_out_faces": len(held_out)}
-    provenance = provenance_of(without_paths(recipe), precision, **counts, held_out=scores)
+    provenance = run.provenance(without_paths(recipe), **counts, held_out=scores)
     path = out / RESULT_FILE
     save_autoencoder(path, TrainedAutoencoder(recipe.name, state.averaged, recipe.crop, provenance), half=True)
     return path

@@ -23,10 +23,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from tracker.dataclass_toml import load_toml
 from training.config import LandmarkRecipe
-from training.crop_stream import Batch, CropStream, load_crops
 from training.datasets import FaceSample
+from training.labelled_crops import Batch, load_crops
 from training.landmark_stage import read_faces
 from training.recipes import find_recipe
+from training.seeding import face_numbers, generator_for
 
 ROUNDS = 5
 _ENDLESS = 1 << 30  # steps
@@ -74,10 +75,9 @@ def measure_loading(
     crops = load_crops(samples, recipe.network.input_size, recipe.crop, recipe.augmentation)
 
     def from_ram() -> Iterator[Batch]:
-        stream = CropStream(
-            crops, recipe.augmentation, batch_size=batch, seed=recipe.seed, start_step=0, total_steps=_ENDLESS
-        )
-        return iter(stream)
+        steps = range(_ENDLESS)
+        for step, chosen in zip(steps, face_numbers(len(crops), batch, recipe.seed, steps), strict=True):
+            yield crops.augmented(chosen, recipe.augmentation, generator_for(recipe.seed, step))
 
     def plain(count: int) -> Callable[[], Iterator[Batch]]:
         # Spawned as on Windows and macOS: a forked process may inherit the locks of this one's threads.

@@ -15,20 +15,17 @@ from models.descriptor_file import TrainedDescriptors, save_descriptors
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
 from training.config import DescriptorRecipe
-from training.crop_stream import ShuffledStream
 from training.descriptors import Views, match, matching_error, matching_loss, random_views
 from training.faces import load_faces
-from training.pace import Pace, claim_checkpoint
-from training.precision import autocast, resolve_precision
-from training.processes import Processes, start_processes
-from training.run_log import RunLog, RunningMeans, provenance_of
+from training.precision import autocast
+from training.processes import Processes
 from training.schedule import Schedule
 from training.seeding import generator_for
 from training.starting_point import check_fit, load_start
+from training.training_run import Measured, Plan, Step, TrainingRun
 from training.training_state import TrainingState
 
 RESULT_FILE = "descriptors.safetensors"
-LOG_EVERY = 20  # steps
 MEASURE_EVERY = 250  # steps
 _MEASURED = 128  # held-out faces
 
@@ -59,66 +56,40 @@ def train_descriptors(
         FewmarkError: no faces, nothing to resume, ``out`` holds another run, or the recipe starts from an autoencoder
             of another shape.
     """
-    processes = processes or start_processes()
-    target = processes.device
-    precision = resolve_precision(recipe.precision, target)
-    checkpoint = claim_checkpoint(out, RESULT_FILE, resume=resume)
-    torch.manual_seed(recipe.seed)
+    run = TrainingRun(recipe, out, RESULT_FILE, resume=resume, processes=processes, should_stop=should_stop)
     network, autoencoder = build_descriptor_network(recipe)
-    state = TrainingState(network, recipe.optimiser, processes, precision)
+    state = TrainingState(network, recipe.optimiser, run.processes, run.precision)
     if resume:
-        state.restore(checkpoint, (recipe.phase,))
+        state.restore(run.checkpoint, (recipe.phase,))
     store = load_faces(faces, size=recipe.network.input_size, held_out=recipe.faces.held_out)
-    processes.wait()  # until all have looked for a checkpoint
-    log = RunLog(out, recipe, processes.is_main)
     batch = min(recipe.optimiser.batch_size, len(store.images))
-    steps_per_epoch = len(store.images) / batch
-    schedule = Schedule((recipe.phase,), steps_per_epoch)
-    total_steps = schedule.total_steps
-    drawn = iter(ShuffledStream(len(store.images), recipe.seed, state.step * batch, total_steps * batch))
+    schedule = Schedule((recipe.phase,), len(store.images) / batch)
+    plan = Plan(len(store.images), batch, schedule.total_steps, MEASURE_EVERY, shown="exchanged")
     views_of_held_out = _views(store.held_out[:_MEASURED], recipe, generator_for(recipe.seed))
-    pace = Pace(checkpoint, recipe.checkpoint_minutes, processes, should_stop)
-    means = RunningMeans()
-    scores: dict[str, float] = {}
-    with log.progress(recipe.name, total_steps, state.step) as progress:
-        while state.step < total_steps:
-            items = [next(drawn) % len(store.images) for _ in range(batch)]
-            chosen = torch.tensor(items[processes.rank :: processes.world_size])
-            views = _to(target, _views(store.images[chosen], recipe, _generator(recipe, state.step, processes)))
-            number, phase, factor = schedule.at(state.step)
-            state.enter(number, phase)
-            with autocast(precision, target):
-                matches = match(state.shared_network(views.images), views, recipe.matching.temperature)
-                direct, exchanged = matching_loss(matches, views, sigma=recipe.matching.sigma)
-                loss = direct + recipe.matching.exchange_weight * exchanged
-            state.update(loss, factor)
-            means.add({"direct": direct.detach(), "exchanged": exchanged.detach()})
-            last = state.step == total_steps
 
-            if state.step % LOG_EVERY == 0 or last:
-                faces_per_s = pace.per_second(means.count * batch)
-                losses = {name: processes.mean(value) for name, value in means.take().items()}
-                epoch = state.step / steps_per_epoch
-                log.write(step=state.step, epoch=epoch, **losses, faces_per_s=faces_per_s, lr=factor * phase.head)
-                progress(state.step, f"loss {losses['exchanged']:.2f}, {faces_per_s:.0f} faces/s")
-            if (state.step % MEASURE_EVERY == 0 or last) and processes.is_main:
-                with pace.paused():
-                    scores = measure(state.averaged, views_of_held_out, recipe, target)
-                log.write(step=state.step, **scores)
-                log.say(
-                    f"step {state.step}: held-out faces matched to {scores['direct_percent']:.1f} % of the crop, "
-                    f"through another face to {scores['exchanged_percent']:.1f} %"
-                )
-            if pace.ends_here(state.save, last=last):
-                log.say(f"stopped at step {state.step} of {total_steps}; go on with --resume")
-                return None
+    def advance(chosen: Tensor) -> Step:
+        generator = generator_for(recipe.seed, state.step, run.processes.rank)
+        views = _to(run.device, _views(store.images[chosen], recipe, generator))
+        number, phase, factor = schedule.at(state.step)
+        state.enter(number, phase)
+        with autocast(run.precision, run.device):
+            matches = match(state.shared_network(views.images), views, recipe.matching.temperature)
+            direct, exchanged = matching_loss(matches, views, sigma=recipe.matching.sigma)
+            loss = direct + recipe.matching.exchange_weight * exchanged
+        state.update(loss, factor)
+        return Step({"direct": direct, "exchanged": exchanged}, factor * phase.head)
 
-    processes.wait()
-    if not processes.is_main:
+    def measure_held_out() -> Measured:
+        scores = measure(state.averaged, views_of_held_out, recipe, run.device)
+        direct, exchanged = scores["direct_percent"], scores["exchanged_percent"]
+        text = f"held-out faces matched to {direct:.1f} % of the crop, through another face to {exchanged:.1f} %"
+        return Measured(scores, text)
+
+    scores = run.carry_out(plan, state, advance, measure_held_out)
+    if scores is None:
         return None
-    scores = scores or measure(state.averaged, views_of_held_out, recipe, target)  # none if resumed at its very end
     counts = {"training_faces": len(store.images), "held_out_faces": len(store.held_out)}
-    provenance = provenance_of(without_paths(recipe), precision, **counts, held_out=scores)
+    provenance = run.provenance(without_paths(recipe), **counts, held_out=scores)
     path = out / RESULT_FILE
     trained = TrainedDescriptors(
         recipe.name, state.averaged, recipe.crop, recipe.matching.temperature, provenance, autoencoder
@@ -182,11 +153,6 @@ def measure(network: FaceNetwork, views: Views, recipe: DescriptorRecipe, device
 def _views(stored: Tensor, recipe: DescriptorRecipe, generator: torch.Generator) -> Views:
     size, places = recipe.network.input_size, recipe.matching.places
     return random_views(stored, size, places, recipe.augmentation, generator, recipe.crop)
-
-
-def _generator(recipe: DescriptorRecipe, step: int, processes: Processes) -> torch.Generator:
-    """Step and seed alone determine a batch, so that a resumed run sees what the whole run would have seen."""
-    return generator_for(recipe.seed, step, processes.rank)
 
 
 def _to(device: torch.device, views: Views) -> Views:

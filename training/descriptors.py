@@ -24,7 +24,7 @@ from models.face_network import FaceNetwork
 from models.heatmaps import decode_heatmaps, heatmap_from_crop
 from training.augmentation import AugmentationConfig
 from training.batch_augmentation import change_appearance, random_crops
-from training.crop_stream import LabelledCrops, mirrored
+from training.labelled_crops import LabelledCrops, mirrored
 from training.losses import heatmap_cross_entropy
 
 _BATCH = 16  # faces that are looked at together

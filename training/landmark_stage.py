@@ -1,8 +1,4 @@
-"""Supervised training of the landmark path: one loop, read top to bottom.
-
-The loop counts steps, not epochs: the stream of samples is a function of the seed alone, so that a resumed run sees
-what the uninterrupted one would have seen.
-"""
+"""Supervised training of the landmark path."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.checkpoint import FaceModel, save_model
 from models.errors import FewmarkError
@@ -21,22 +18,21 @@ from models.registry import TRAINED_MODEL_FILE
 from tracker.config import DetectionConfig
 from tracker.pipeline import open_detector
 from training.config import LandmarkRecipe
-from training.crop_stream import CropStream, LabelledCrops, load_crops
 from training.datasets import FaceSample, get_dataset, split_validation
 from training.face_square import needs_face_square, with_face_square
+from training.labelled_crops import LabelledCrops, load_crops
 from training.landmark_objective import LandmarkObjective, Targets
 from training.metrics import failure_rate, nme_per_face, point_errors
-from training.pace import Pace, claim_checkpoint
-from training.precision import autocast, resolve_precision
-from training.processes import Processes, start_processes
-from training.run_log import RunLog, RunningMeans, provenance_of
+from training.precision import autocast
+from training.processes import Processes
 from training.schedule import Schedule
+from training.seeding import generator_for
 from training.starting_point import StartingPoint
 from training.teacher import Teacher
+from training.training_run import Measured, Plan, Step, TrainingRun
 from training.training_state import TrainingState
 
 RESULT_FILE = TRAINED_MODEL_FILE
-LOG_EVERY = 20  # steps
 MIN_STEPS_TO_VALIDATION = 100  # with few labelled faces an epoch is over at once
 
 
@@ -80,91 +76,60 @@ def train_on_faces(
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Path | None:
     """``train_landmarks`` on faces that are at hand already; without ``validation`` nothing is measured."""
-    processes = processes or start_processes()
-    target = processes.device
-    precision = resolve_precision(recipe.precision, target)
-    checkpoint = claim_checkpoint(out, RESULT_FILE, resume=resume)
     notes: list[str] = []
     recipe, train, validation = _fitted_to_scheme(recipe, train, validation, notes.append)
+    run = TrainingRun(recipe, out, RESULT_FILE, resume=resume, processes=processes, should_stop=should_stop)
     scheme = train[0].scheme
-    torch.manual_seed(recipe.seed)
     along = recipe.loss.reconstruction_weight > 0
     start = StartingPoint(recipe)
     network = start.build_network(scheme)
     size = recipe.network.input_size
-    state = TrainingState(network, recipe.optimiser, processes, precision, reconstructs_along=along)
+    state = TrainingState(network, recipe.optimiser, run.processes, run.precision, reconstructs_along=along)
     if resume:
-        state.restore(checkpoint, recipe.phases)
+        state.restore(run.checkpoint, recipe.phases)
     crops = load_crops(train, size, recipe.crop, recipe.augmentation)
     if not resume:
         start.start_last_layer(network, crops)
         state.averaged.load_state_dict(network.state_dict())
     teacher = Teacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
-    processes.wait()  # until all have looked for a checkpoint
-    log = RunLog(out, recipe, processes.is_main)
+    held_out = load_crops(validation, size, recipe.crop) if validation and run.processes.is_main else None
+    notes += [f"skipped {line}" for line in (*crops.skipped, *(held_out.skipped if held_out else ()))]
 
-    held_out = load_crops(validation, size, recipe.crop) if validation and processes.is_main else None
-    skipped = (*crops.skipped, *(held_out.skipped if held_out else ()))
     batch = min(recipe.optimiser.batch_size, len(crops))
-    steps_per_epoch = len(crops) / batch
-    schedule = Schedule(recipe.phases, steps_per_epoch)
-    total_steps = schedule.total_steps
-    validate_every = max(round(steps_per_epoch), MIN_STEPS_TO_VALIDATION)
-    stream = CropStream(
-        crops,
-        recipe.augmentation,
-        batch_size=batch,
-        seed=recipe.seed,
-        start_step=state.step,
-        total_steps=total_steps,
-        rank=processes.rank,
-        world_size=processes.world_size,
-        device=target,
+    schedule = Schedule(recipe.phases, len(crops) / batch)
+    plan = Plan(
+        faces=len(crops),
+        batch=batch,
+        steps=schedule.total_steps,
+        measure_every=max(round(len(crops) / batch), MIN_STEPS_TO_VALIDATION),
+        shown="loss",
     )
     objective = LandmarkObjective(recipe)
-    pace = Pace(checkpoint, recipe.checkpoint_minutes, processes, should_stop)
-    means = RunningMeans()
-    scores: dict[str, float] = {}
-    with log.progress(recipe.name, total_steps, state.step) as progress:
-        for line in (*notes, *(f"skipped {line}" for line in skipped)):
-            log.say(line)
-        for images, points, visible in stream:
-            number, phase, factor = schedule.at(state.step)
-            state.enter(number, phase)
-            images = images.contiguous(memory_format=torch.channels_last)
-            unlabelled = None
-            if teacher is not None and state.step >= recipe.unlabelled.from_step:
-                unlabelled = teacher.batch(state.step, state.averaged, target, processes.rank)
-            with autocast(precision, target):
-                loss = objective(state.shared_network, images, Targets(points, visible), unlabelled)
-            state.update(loss, factor)
-            means.add({"loss": loss.detach()})
-            last = state.step == total_steps
-            epoch = state.step / steps_per_epoch
 
-            if state.step % LOG_EVERY == 0 or last:
-                images_per_s = pace.per_second(means.count * batch)
-                mean = processes.mean(means.take()["loss"])
-                log.write(step=state.step, epoch=epoch, loss=mean, images_per_s=images_per_s, lr=factor * phase.head)
-                progress(state.step, f"loss {mean:.3f}, {images_per_s:.0f} images/s")
-            if held_out and (state.step % validate_every == 0 or last):
-                with pace.paused():
-                    scores = validate(state.averaged, held_out, batch, target)
-                log.write(step=state.step, epoch=epoch, **scores)
-                log.say(f"epoch {epoch:.1f}: validation NME {scores['nme_percent']:.2f} %")
-            if pace.ends_here(state.save, last=last):
-                log.say(f"stopped at step {state.step} of {total_steps}; go on with --resume")
-                return None
+    def advance(chosen: Tensor) -> Step:
+        number, phase, factor = schedule.at(state.step)
+        state.enter(number, phase)
+        generator = generator_for(recipe.seed, state.step)
+        images, points, visible = crops.augmented(chosen, recipe.augmentation, generator, run.share, run.device)
+        images = images.contiguous(memory_format=torch.channels_last)
+        unlabelled = None
+        if teacher is not None and state.step >= recipe.unlabelled.from_step:
+            unlabelled = teacher.batch(state.step, state.averaged, run.device, run.processes.rank)
+        with autocast(run.precision, run.device):
+            loss = objective(state.shared_network, images, Targets(points, visible), unlabelled)
+        state.update(loss, factor)
+        return Step({"loss": loss}, factor * phase.head)
 
-    processes.wait()
-    if not processes.is_main:
+    def measure() -> Measured:
+        assert held_out is not None
+        scores = validate(state.averaged, held_out, batch, run.device)
+        return Measured(scores, f"validation NME {scores['nme_percent']:.2f} %")
+
+    scores = run.carry_out(plan, state, advance, measure if held_out else None, notes)
+    if scores is None:
         return None
-    if held_out and not scores:  # resumed at its very end
-        scores = validate(state.averaged, held_out, batch, target)
-    path = out / RESULT_FILE
-    provenance = provenance_of(
+    provenance = run.provenance(
         without_paths(recipe),
-        precision,
         training_faces=len(crops),
         validation_faces=len(held_out) if held_out else 0,
         validation=scores,
@@ -179,6 +144,7 @@ def train_on_faces(
         provenance=provenance,
         autoencoder=start.kept_autoencoder,
     )
+    path = out / RESULT_FILE
     save_model(path, trained, half=True)
     return path
 

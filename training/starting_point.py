@@ -22,8 +22,8 @@ from models.heatmaps import HeatmapKind
 from models.landmark_schemes import LandmarkScheme
 from models.registry import MODELS
 from training.config import DescriptorRecipe, LandmarkRecipe
-from training.crop_stream import LabelledCrops
 from training.descriptors import landmark_filters
+from training.labelled_crops import LabelledCrops
 
 Start = TrainedAutoencoder | TrainedDescriptors | FaceModel
 

@@ -21,9 +21,9 @@ from models.landmark_schemes import LandmarkScheme
 from training.augmentation import AugmentationConfig
 from training.batch_augmentation import change_appearance, random_crops
 from training.config import LandmarkRecipe
-from training.crop_stream import mirror_points
 from training.face_labels import load_face_labels
 from training.faces import load_faces
+from training.labelled_crops import mirror_points
 from training.seeding import generator_for
 
 

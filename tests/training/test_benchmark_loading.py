@@ -8,7 +8,7 @@ from rich.console import Console
 from tracker.dataclass_toml import load_toml
 from training.benchmark_loading import PhotoDataset, measure_loading, print_speeds
 from training.config import LandmarkRecipe
-from training.crop_stream import load_crops
+from training.labelled_crops import load_crops
 from training.landmark_stage import read_faces
 from training.recipes import find_recipe
 

@@ -30,7 +30,6 @@ from training.config import (
     OptimiserConfig,
     PhaseConfig,
 )
-from training.crop_stream import LabelledCrops
 from training.descriptor_stage import build_descriptor_network, train_descriptors
 from training.descriptors import (
     Views,
@@ -41,6 +40,7 @@ from training.descriptors import (
     matching_loss,
     random_views,
 )
+from training.labelled_crops import LabelledCrops
 from training.processes import Processes
 from training.recipes import find_recipe
 from training.starting_point import StartingPoint
@@ -176,7 +176,7 @@ def test_a_run_leaves_descriptors_that_landmarks_start_from(sixteen_faces: Path,
     assert trained.provenance["training_faces"] + trained.provenance["held_out_faces"] == 16
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert 0 < lines[-1]["direct_percent"] < 100
-    assert {"direct", "exchanged", "faces_per_s", "lr"} <= set(lines[-2])
+    assert {"direct", "exchanged", "images_per_s", "lr"} <= set(lines[-2])
 
     landmarks = LandmarkRecipe("l", start_from=path, network=recipe.network)
     network = StartingPoint(landmarks).build_network(IBUG_68)

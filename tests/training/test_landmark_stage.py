@@ -23,12 +23,12 @@ from training.config import (
     OptimiserConfig,
     PhaseConfig,
 )
-from training.crop_stream import ShuffledStream
 from training.landmark_stage import read_faces, train_landmarks, train_on_faces
 from training.precision import resolve_precision
 from training.processes import Processes
 from training.recipes import find_recipe
 from training.schedule import learning_rate_factor
+from training.seeding import face_numbers
 from training.training_state import moving_average
 
 CPU = Processes(torch.device("cpu"))
@@ -134,12 +134,11 @@ def test_four_faces_can_be_learned_by_heart(twelve_faces: Path, tmp_path: Path) 
 
 
 def test_every_epoch_shows_every_sample_once_and_can_be_entered_midway() -> None:
-    whole = list(ShuffledStream(10, seed=3, start=0, stop=35))
-    assert sorted(i % 10 for i in whole[:10]) == list(range(10))
-    assert sorted(i % 10 for i in whole[10:20]) == list(range(10))
-    assert [i % 10 for i in whole[:10]] != [i % 10 for i in whole[10:20]]
-    assert len(set(whole)) == 35
-    assert list(ShuffledStream(10, seed=3, start=17, stop=35)) == whole[17:]
+    whole = torch.cat(list(face_numbers(10, 4, 3, range(10)))).tolist()
+    epochs = [whole[start : start + 10] for start in range(0, 40, 10)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+    assert torch.cat(list(face_numbers(10, 4, 3, range(6, 10)))).tolist() == whole[24:]
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

@@ -1,4 +1,4 @@
-"""Labelled faces in RAM, and the stream of augmented crops that the seed alone determines.
+"""Labelled faces in RAM, and batches of augmented crops of them.
 
 Legend: N faces, B batch, K landmarks, C side of a stored crop, S side of a crop.
 """
@@ -25,7 +25,6 @@ from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, in
 from training.augmentation import AugmentationConfig
 from training.batch_augmentation import Share, change_appearance, random_crops, stored_size
 from training.datasets import FaceSample
-from training.seeding import generator_for
 
 CPU = torch.device("cpu")
 
@@ -159,62 +158,3 @@ def load_crops(
         return crops
     good = torch.tensor([problem is None for problem in problems])
     return dataclasses.replace(crops, images=images[good], points=crops.points[good], visible=visible[good])
-
-
-class CropStream:
-    """The batches of a training run: every step's is determined by the seed and its number alone.
-
-    A run can thus be entered at any step, and processes that each take their share see together what a single one
-    would see. Every epoch shows every face once, in an order of its own.
-    """
-
-    def __init__(
-        self,
-        crops: LabelledCrops,
-        augmentation: AugmentationConfig,
-        *,
-        batch_size: int,  # of the whole batch, over all processes
-        seed: int,
-        start_step: int,
-        total_steps: int,
-        rank: int = 0,
-        world_size: int = 1,
-        device: torch.device = CPU,  # where batches are made
-    ) -> None:
-        self.crops, self.augmentation = crops, augmentation
-        self.batch_size, self.seed = batch_size, seed
-        self.start_step, self.total_steps = start_step, total_steps
-        self.share, self.device = Share(rank, world_size), device
-
-    def __len__(self) -> int:
-        return self.total_steps - self.start_step
-
-    def __iter__(self) -> Iterator[Batch]:
-        first, last = self.start_step * self.batch_size, self.total_steps * self.batch_size
-        order = iter(ShuffledStream(len(self.crops), self.seed, first, last))
-        for step in range(self.start_step, self.total_steps):
-            items = torch.tensor([next(order) for _ in range(self.batch_size)])
-            chosen = items[self.share.slice] % len(self.crops)
-            generator = generator_for(self.seed, step)
-            yield self.crops.augmented(chosen, self.augmentation, generator, self.share, self.device)
-
-
-class ShuffledStream:
-    """Item numbers from ``start`` to ``stop``: every epoch a permutation of its own, drawn from the seed.
-
-    Item i is face i modulo the number of faces.
-    """
-
-    def __init__(self, num_samples: int, seed: int, start: int, stop: int) -> None:
-        self.num_samples, self.seed, self.start, self.stop = num_samples, seed, start, stop
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def __iter__(self) -> Iterator[int]:
-        order, current = np.empty(0, np.int64), -1
-        for position in range(self.start, self.stop):
-            epoch, k = divmod(position, self.num_samples)
-            if epoch != current:
-                order, current = np.random.default_rng((self.seed, epoch)).permutation(self.num_samples), epoch
-            yield epoch * self.num_samples + int(order[k])
