@@ -17,8 +17,11 @@ from models.checkpoint import FaceModel, save_model
 from models.crop_rule import CropRule
 from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.landmark_schemes import IBUG_68
+from models.registry import open_model
 from tracker.backends.engine_cache import engine_directory
+from tracker.backends.self_test import self_test_crops
 from tracker.live import EventKind, LiveConfig, LiveEvent, LivePicture, LiveSession
+from tracker.types import ImageArray
 
 PATIENCE_S = 180.0  # a busy machine is no failure
 
@@ -31,6 +34,18 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     if not engine_directory().is_relative_to(tmp_path):
         pytest.skip(f"the cache directory of {sys.platform} can't be moved")
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def model() -> FaceModel:
+    """The shipped model that is quickest; a module that tests with others has a fixture of its own."""
+    return open_model("fast128")
+
+
+@pytest.fixture(scope="module")
+def crops(model: FaceModel) -> ImageArray:
+    """Real crops as the model takes them."""
+    return self_test_crops(model.network.config.input_size, model.crop_rule)
 
 
 class Listener:

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from models.checkpoint import FaceModel
 from models.errors import FewmarkError
-from models.registry import open_model
 from tracker.assets import demo_clip
 from tracker.backends import BACKENDS, Backend, PassedOver, Rung, choose_backend, survey
 from tracker.backends.eager import EagerBackend
@@ -25,11 +24,6 @@ from tracker.backends.self_test import MAX_DEVIATION, SelfTest, self_test_crops
 from tracker.cli import app
 
 ON_NVIDIA = ("tensorrt", "tensorrt_rtx", "cuda_graphs")
-
-
-@pytest.fixture(scope="module")
-def model() -> FaceModel:
-    return open_model("fast128")
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ KEY = {"backend": "test", "gpu": "none", "weights": "0"}
 ENGINE = bytes(range(256)) * 40
 
 
-@pytest.fixture(scope="module")
-def model() -> FaceModel:
-    return open_model("fast128")
-
-
 def test_an_engine_comes_back_as_it_was_stored() -> None:
     assert load_engine(KEY) is None
     path = store_engine(KEY, ENGINE)

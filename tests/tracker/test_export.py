@@ -38,11 +38,6 @@ def _needs(*packages: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def model() -> FaceModel:
-    return open_model("fast128")
-
-
-@pytest.fixture(scope="module")
 def onnx_export(model: FaceModel, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
     """With everything that can be asked for."""
     _needs("onnx", "onnxscript", "onnxruntime")

@@ -12,12 +12,10 @@ import pytest
 
 from models.checkpoint import FaceModel
 from models.errors import FewmarkError
-from models.registry import open_model
 from tracker.backends import engine_cache, openvino
 from tracker.backends.base import PredictionRequest
 from tracker.backends.engine_cache import drop_oldest, engine_directory, load_engine, store_engine, weights_hash
 from tracker.backends.openvino import OpenVinoBackend
-from tracker.backends.self_test import self_test_crops
 from tracker.types import ImageArray
 
 pytestmark = [
@@ -25,16 +23,6 @@ pytestmark = [
     # Not importorskip: a bare import reports to its maker.
     pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="the openvino extra is missing"),
 ]
-
-
-@pytest.fixture(scope="module")
-def model() -> FaceModel:
-    return open_model("fast128")
-
-
-@pytest.fixture(scope="module")
-def crops(model: FaceModel) -> ImageArray:
-    return self_test_crops(128, model.crop_rule)
 
 
 @pytest.fixture

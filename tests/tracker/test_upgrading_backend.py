@@ -12,12 +12,10 @@ import pytest
 
 from models.checkpoint import FaceModel
 from models.errors import FewmarkError
-from models.registry import open_model
 from tracker.assets import demo_clip
 from tracker.backends import Backend, Choice, PassedOver
 from tracker.backends.eager import EagerBackend
 from tracker.backends.openvino import OpenVinoBackend
-from tracker.backends.self_test import self_test_crops
 from tracker.backends.upgrading import UpgradingBackend
 from tracker.config import TrackerConfig
 from tracker.live import EventKind, LiveConfig, LiveEvent, LiveSession, SourceRequest
@@ -37,16 +35,6 @@ class WatchedEager(EagerBackend):
     def close(self) -> None:
         self.closed += 1
         super().close()
-
-
-@pytest.fixture(scope="module")
-def model() -> FaceModel:
-    return open_model("fast128")
-
-
-@pytest.fixture(scope="module")
-def crops(model: FaceModel) -> ImageArray:
-    return self_test_crops(128, model.crop_rule)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -41,19 +41,8 @@ RECIPE = LandmarkRecipe(
 )
 
 
-@pytest.fixture(scope="module")
-def twelve_faces(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("300w")
-    target = root / "helen/trainset"
-    target.mkdir(parents=True)
-    for pts in sorted((shared_data / "300w/helen/trainset").glob("*.pts"))[:12]:
-        for path in (pts, pts.with_suffix(".jpg")):
-            shutil.copy(path, target)
-    return root
-
-
-def test_a_run_leaves_model_recipe_metrics_and_checkpoint(twelve_faces: Path, tmp_path: Path) -> None:
-    path = train_landmarks(RECIPE, twelve_faces, tmp_path / "run", processes=CPU)
+def test_a_run_leaves_model_recipe_metrics_and_checkpoint(twelve_labelled: Path, tmp_path: Path) -> None:
+    path = train_landmarks(RECIPE, twelve_labelled, tmp_path / "run", processes=CPU)
     assert path == tmp_path / "run/model.safetensors"
     model = load_model(path)
     assert model.scheme.name == "300w-68"
@@ -69,9 +58,9 @@ def test_a_run_leaves_model_recipe_metrics_and_checkpoint(twelve_faces: Path, tm
 
 
 def test_a_photo_that_cannot_be_read_is_named(
-    twelve_faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    twelve_labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(twelve_faces, tmp_path / "300w")
+    shutil.copytree(twelve_labelled, tmp_path / "300w")
     photo = sorted((tmp_path / "300w/helen/trainset").glob("*.jpg"))[3]
     photo.write_bytes(photo.read_bytes()[:2000])  # its head, by which data sets are read, is whole
     path = train_landmarks(RECIPE, tmp_path / "300w", tmp_path / "run", processes=CPU)
@@ -82,24 +71,24 @@ def test_a_photo_that_cannot_be_read_is_named(
     assert not told.out  # there stand results
 
 
-def test_flipping_needs_to_know_which_points_change_places(twelve_faces: Path, tmp_path: Path) -> None:
+def test_flipping_needs_to_know_which_points_change_places(twelve_labelled: Path, tmp_path: Path) -> None:
     scheme = scheme_from_names("numbered", [str(i) for i in range(68)])
-    train = [replace(sample, scheme=scheme) for sample in read_faces(RECIPE, twelve_faces, print)[0]]
+    train = [replace(sample, scheme=scheme) for sample in read_faces(RECIPE, twelve_labelled, print)[0]]
     flipping = replace(RECIPE, augmentation=AugmentationConfig(flip=0.5))
     with pytest.raises(FewmarkError, match=r"flip = 0\.5, but nobody says which points of scheme numbered"):
         train_on_faces(flipping, train, [], tmp_path / "run", processes=CPU)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_resumed_run_ends_like_an_uninterrupted_one(twelve_faces: Path, tmp_path: Path) -> None:
-    whole = train_landmarks(RECIPE, twelve_faces, tmp_path / "whole", processes=CPU)
+def test_a_resumed_run_ends_like_an_uninterrupted_one(twelve_labelled: Path, tmp_path: Path) -> None:
+    whole = train_landmarks(RECIPE, twelve_labelled, tmp_path / "whole", processes=CPU)
     answers = iter([False, True])
     parts = tmp_path / "parts"
-    assert train_landmarks(RECIPE, twelve_faces, parts, processes=CPU, should_stop=lambda: next(answers)) is None
+    assert train_landmarks(RECIPE, twelve_labelled, parts, processes=CPU, should_stop=lambda: next(answers)) is None
     assert not (parts / "model.safetensors").exists()
     with pytest.raises(FewmarkError, match="holds an unfinished run"):
-        train_landmarks(RECIPE, twelve_faces, parts, processes=CPU)
-    resumed = train_landmarks(RECIPE, twelve_faces, parts, resume=True, processes=CPU)
+        train_landmarks(RECIPE, twelve_labelled, parts, processes=CPU)
+    resumed = train_landmarks(RECIPE, twelve_labelled, parts, resume=True, processes=CPU)
     assert whole is not None
     assert resumed is not None
     expected = load_model(whole).network.state_dict()
@@ -107,27 +96,27 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(twelve_faces: Path, tmp_pa
         torch.testing.assert_close(value, expected[key], atol=2e-3, rtol=2e-3)
 
 
-def test_a_finished_run_is_neither_lost_nor_spoiled(twelve_faces: Path, tmp_path: Path) -> None:
-    train_landmarks(RECIPE, twelve_faces, tmp_path / "[run]", processes=CPU)
+def test_a_finished_run_is_neither_lost_nor_spoiled(twelve_labelled: Path, tmp_path: Path) -> None:
+    train_landmarks(RECIPE, twelve_labelled, tmp_path / "[run]", processes=CPU)
     with pytest.raises(FewmarkError, match="holds a finished run; pass another --out"):
-        train_landmarks(RECIPE, twelve_faces, tmp_path / "[run]", processes=CPU)
+        train_landmarks(RECIPE, twelve_labelled, tmp_path / "[run]", processes=CPU)
     before = load_model(tmp_path / "[run]/model.safetensors").provenance
-    again = train_landmarks(RECIPE, twelve_faces, tmp_path / "[run]", resume=True, processes=CPU)
+    again = train_landmarks(RECIPE, twelve_labelled, tmp_path / "[run]", resume=True, processes=CPU)
     assert again is not None
     assert load_model(again).provenance == before
 
 
-def test_nothing_to_resume_is_an_error(twelve_faces: Path, tmp_path: Path) -> None:
+def test_nothing_to_resume_is_an_error(twelve_labelled: Path, tmp_path: Path) -> None:
     with pytest.raises(FewmarkError, match="nothing to resume"):
-        train_landmarks(RECIPE, twelve_faces, tmp_path, resume=True)
+        train_landmarks(RECIPE, twelve_labelled, tmp_path, resume=True)
 
 
 @pytest.mark.slow
-def test_four_faces_can_be_learned_by_heart(twelve_faces: Path, tmp_path: Path) -> None:
+def test_four_faces_can_be_learned_by_heart(twelve_labelled: Path, tmp_path: Path) -> None:
     optimiser = OptimiserConfig(batch_size=4, ema_decay=0.9)
     phases = (PhaseConfig(epochs=60, warmup_steps=5),)
     recipe = replace(RECIPE, checkpoint_minutes=60, optimiser=optimiser, phases=phases)
-    train_landmarks(recipe, twelve_faces, tmp_path / "run", processes=CPU)
+    train_landmarks(recipe, twelve_labelled, tmp_path / "run", processes=CPU)
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert losses[-1] < 0.75 * losses[0]

@@ -62,20 +62,9 @@ def autoencoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def labelled(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("300w")
-    target = root / "helen/trainset"
-    target.mkdir(parents=True)
-    for pts in sorted((shared_data / "300w/helen/trainset").glob("*.pts"))[:12]:
-        for path in (pts, pts.with_suffix(".jpg")):
-            shutil.copy(path, target)
-    return root
-
-
-@pytest.fixture(scope="module")
-def unlabelled(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unlabelled(twelve_labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces")
-    for path in labelled.rglob("*.jpg"):
+    for path in twelve_labelled.rglob("*.jpg"):
         image = cv2.resize(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), (128, 128))
         cv2.imencode(".png", image)[1].tofile(folder / f"{path.stem}.png")
     return folder
@@ -85,10 +74,10 @@ def _state(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {key: value.clone() for key, value in network.state_dict().items()}
 
 
-def test_frozen_parts_stay_as_they_were(autoencoder_file: Path, labelled: Path, tmp_path: Path) -> None:
+def test_frozen_parts_stay_as_they_were(autoencoder_file: Path, twelve_labelled: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, start_from=autoencoder_file)
     before = _state(StartingPoint(recipe).build_network(IBUG_68))
-    path = train_landmarks(recipe, labelled, tmp_path / "run", processes=CPU)
+    path = train_landmarks(recipe, twelve_labelled, tmp_path / "run", processes=CPU)
     assert path is not None
     after = load_model(path).network.state_dict()
     changed = {key.split(".")[0] for key, value in before.items() if not torch.allclose(value, after[key], atol=1e-3)}
@@ -102,12 +91,12 @@ def test_frozen_parts_stay_as_they_were(autoencoder_file: Path, labelled: Path, 
 
 
 def test_a_model_whose_decoder_learned_landmarks_carries_its_autoencoder_along(
-    autoencoder_file: Path, labelled: Path, tmp_path: Path
+    autoencoder_file: Path, twelve_labelled: Path, tmp_path: Path
 ) -> None:
     recipe = replace(RECIPE, start_from=autoencoder_file, phases=(PhaseConfig(epochs=3, decoder=1e-3, warmup_steps=0),))
-    path = train_landmarks(recipe, labelled, tmp_path / "run", processes=CPU)
+    path = train_landmarks(recipe, twelve_labelled, tmp_path / "run", processes=CPU)
     assert path is not None
-    again = train_landmarks(replace(recipe, start_from=path), labelled, tmp_path / "again", processes=CPU)
+    again = train_landmarks(replace(recipe, start_from=path), twelve_labelled, tmp_path / "again", processes=CPU)
     assert again is not None
     before = load_autoencoder(autoencoder_file).autoencoder.state_dict()
     for model in (load_model(path), load_model(again)):
@@ -118,10 +107,20 @@ def test_a_model_whose_decoder_learned_landmarks_carries_its_autoencoder_along(
         assert not torch.allclose(model.network.decoder.fc.weight, before["decoder.fc.weight"], atol=1e-4)
 
 
-def test_the_command_names_the_model_after_the_runs_folder(labelled: Path, tmp_path: Path) -> None:
+def test_the_command_names_the_model_after_the_runs_folder(twelve_labelled: Path, tmp_path: Path) -> None:
     dump_toml(replace(RECIPE, phases=(PhaseConfig(epochs=0.1, warmup_steps=0),)), tmp_path / "small.toml")
     folder = tmp_path / "my points"
-    arguments = ["train", "landmarks", tmp_path / "small.toml", "--data", labelled, "--out", folder, "--device", "cpu"]
+    arguments = [
+        "train",
+        "landmarks",
+        tmp_path / "small.toml",
+        "--data",
+        twelve_labelled,
+        "--out",
+        folder,
+        "--device",
+        "cpu",
+    ]
     run = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert run.exit_code == 0, run.output
     assert load_model(folder / "model.safetensors").name == "my points"
@@ -206,7 +205,7 @@ def test_the_teacher_labels_follow_the_augmentation(unlabelled: Path) -> None:
 
 
 def test_unlabelled_faces_and_reconstruction_train_along(
-    autoencoder_file: Path, labelled: Path, unlabelled: Path, tmp_path: Path
+    autoencoder_file: Path, twelve_labelled: Path, unlabelled: Path, tmp_path: Path
 ) -> None:
     recipe = replace(
         RECIPE,
@@ -214,7 +213,7 @@ def test_unlabelled_faces_and_reconstruction_train_along(
         loss=LossConfig(reconstruction_weight=0.01),
         unlabelled=UnlabelledConfig(roots=(unlabelled,), weight=0.5, batch_size=4, from_step=1, min_confidence=0.0),
     )
-    path = train_landmarks(recipe, labelled, tmp_path / "run", processes=CPU)
+    path = train_landmarks(recipe, twelve_labelled, tmp_path / "run", processes=CPU)
     assert path is not None
     assert load_model(path).provenance["unlabelled_faces"] == 12
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
@@ -222,7 +221,7 @@ def test_unlabelled_faces_and_reconstruction_train_along(
 
 
 def test_a_decoder_that_is_passed_twice_keeps_its_batch_statistics(
-    autoencoder_file: Path, labelled: Path, tmp_path: Path
+    autoencoder_file: Path, twelve_labelled: Path, tmp_path: Path
 ) -> None:
     recipe = replace(
         RECIPE,
@@ -231,7 +230,7 @@ def test_a_decoder_that_is_passed_twice_keeps_its_batch_statistics(
         phases=(PhaseConfig(epochs=1, warmup_steps=0),),
     )
     before = _state(StartingPoint(recipe).build_network(IBUG_68))
-    path = train_landmarks(recipe, labelled, tmp_path / "run", processes=CPU)
+    path = train_landmarks(recipe, twelve_labelled, tmp_path / "run", processes=CPU)
     assert path is not None
     after = load_model(path).network.state_dict()
     for key in (k for k in before if k.startswith("decoder.") and "running" in k):
@@ -240,33 +239,33 @@ def test_a_decoder_that_is_passed_twice_keeps_its_batch_statistics(
     assert not torch.allclose(before[weight], after[weight], atol=1e-3)
 
 
-def test_few_shot_runs_once_and_goes_on_where_it_stopped(labelled: Path, tmp_path: Path) -> None:
+def test_few_shot_runs_once_and_goes_on_where_it_stopped(twelve_labelled: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, phases=(PhaseConfig(epochs=1, warmup_steps=0),))
     answers = iter([False, True])
     stopped = run_few_shot(
-        recipe, labelled, tmp_path, sizes=(1, 3), runs=2, processes=CPU, should_stop=lambda: next(answers, False)
+        recipe, twelve_labelled, tmp_path, sizes=(1, 3), runs=2, processes=CPU, should_stop=lambda: next(answers, False)
     )
-    rows = stopped or run_few_shot(recipe, labelled, tmp_path, sizes=(1, 3), runs=2, processes=CPU)
+    rows = stopped or run_few_shot(recipe, twelve_labelled, tmp_path, sizes=(1, 3), runs=2, processes=CPU)
     assert rows is not None
     assert [(row.size, len(row.nme_percent)) for row in rows] == [(1, 2), (3, 2)]
     assert rows[1].mean > 0
     table = json.loads((tmp_path / "few_shot.json").read_text())
     assert table[0]["faces"] == 1
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
-    again = run_few_shot(recipe, labelled, tmp_path, sizes=(1, 3), runs=2, processes=CPU)
+    again = run_few_shot(recipe, twelve_labelled, tmp_path, sizes=(1, 3), runs=2, processes=CPU)
     assert again == rows
     assert times == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
     with pytest.raises(FewmarkError, match="another recipe"):
-        run_few_shot(replace(recipe, seed=9), labelled, tmp_path, sizes=(1,), runs=1)
-    elsewhere = shutil.copytree(labelled, tmp_path / "elsewhere")
+        run_few_shot(replace(recipe, seed=9), twelve_labelled, tmp_path, sizes=(1,), runs=1)
+    elsewhere = shutil.copytree(twelve_labelled, tmp_path / "elsewhere")
     with pytest.raises(FewmarkError, match="of other data"):
         run_few_shot(recipe, elsewhere, tmp_path, sizes=(1,), runs=1)
     with pytest.raises(FewmarkError, match="100 faces are asked for"):
-        run_few_shot(recipe, labelled, tmp_path, sizes=(100,), runs=1)
+        run_few_shot(recipe, twelve_labelled, tmp_path, sizes=(100,), runs=1)
 
 
-def test_smaller_draws_are_part_of_larger_ones(labelled: Path) -> None:
-    faces, _ = read_faces(RECIPE, labelled, print)
+def test_smaller_draws_are_part_of_larger_ones(twelve_labelled: Path) -> None:
+    faces, _ = read_faces(RECIPE, twelve_labelled, print)
     small, large = (draw(faces, size, seed=4) for size in (3, 7))
     assert small == large[:3]
     assert draw(faces, 3, seed=5) != small

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -13,6 +15,8 @@ from tracker.cli.options import DATASET_NAMES
 
 if TYPE_CHECKING:
     from training.config import AutoencoderRecipe, DescriptorRecipe, LandmarkRecipe
+
+Recipe = TypeVar("Recipe", "AutoencoderRecipe", "DescriptorRecipe", "LandmarkRecipe")
 
 _AutoencoderRecipe = Annotated[
     Path,
@@ -69,22 +73,12 @@ def train_autoencoder(
     precision: _Precision = None,
 ) -> None:
     """Stage 1: train the adversarial autoencoder on faces without labels."""
-    from tracker.dataclass_toml import load_toml
-    from training import autoencoder_stage
+    from training.autoencoder_stage import train_autoencoder
     from training.config import AutoencoderRecipe
-    from training.precision import with_precision
-    from training.processes import start_processes
-    from training.recipes import find_recipe
 
-    config = with_precision(load_toml(AutoencoderRecipe, find_recipe(recipe)), precision)
-    roots = _faces_of(config, faces)
-    folder = output or Path("runs") / config.name
-    with graceful_stop() as stop:
-        processes = start_processes(device, devices, num_nodes)
-        path = autoencoder_stage.train_autoencoder(
-            config, roots, folder, resume=resume, processes=processes, should_stop=stop
-        )
-    _end(path, processes.is_main, stop.made)
+    config = _read_recipe(AutoencoderRecipe, recipe, precision)
+    run = partial(train_autoencoder, config, _faces_of(config, faces), output or _folder_of(config), resume=resume)
+    _carry_out(run, device, devices, num_nodes)
 
 
 @train_app.command("descriptors")
@@ -99,22 +93,12 @@ def train_descriptors(
     precision: _Precision = None,
 ) -> None:
     """Between the stages: teach a network to find places of a face again, on faces without labels."""
-    from tracker.dataclass_toml import load_toml
-    from training import descriptor_stage
     from training.config import DescriptorRecipe
-    from training.precision import with_precision
-    from training.processes import start_processes
-    from training.recipes import find_recipe
+    from training.descriptor_stage import train_descriptors
 
-    config = with_precision(load_toml(DescriptorRecipe, find_recipe(recipe)), precision)
-    roots = _faces_of(config, faces)
-    folder = output or Path("runs") / config.name
-    with graceful_stop() as stop:
-        processes = start_processes(device, devices, num_nodes)
-        path = descriptor_stage.train_descriptors(
-            config, roots, folder, resume=resume, processes=processes, should_stop=stop
-        )
-    _end(path, processes.is_main, stop.made)
+    config = _read_recipe(DescriptorRecipe, recipe, precision)
+    run = partial(train_descriptors, config, _faces_of(config, faces), output or _folder_of(config), resume=resume)
+    _carry_out(run, device, devices, num_nodes)
 
 
 @train_app.command("few-shot")
@@ -130,13 +114,11 @@ def train_few_shot(
     device: _Device = None,
 ) -> None:
     """Train with few labelled faces, many times: the tables 4 to 6 of 3FabRec. Stopped, it goes on where it was."""
-    from tracker.dataclass_toml import load_toml
     from training import few_shot
     from training.config import LandmarkRecipe
     from training.processes import start_processes
-    from training.recipes import find_recipe
 
-    config = load_toml(LandmarkRecipe, find_recipe(recipe))
+    config = _read_recipe(LandmarkRecipe, recipe, None)
     config, root = _with_data(config, data, dataset)
     folder = output or Path("runs") / f"few-shot-{config.name}"
     wanted = few_shot.parse_sizes(sizes)
@@ -172,23 +154,28 @@ def train_landmarks(
     """Train the landmark path of a network on labelled faces. The model is named after the run's folder."""
     from dataclasses import replace
 
-    from tracker.dataclass_toml import load_toml
-    from training import landmark_stage
     from training.config import LandmarkRecipe
+    from training.landmark_stage import train_landmarks
+
+    config = _read_recipe(LandmarkRecipe, recipe, precision)
+    config, root = _with_data(config, data, dataset)
+    folder = output or _folder_of(config)
+    config = replace(config, name=folder.resolve().name)  # models of one recipe are told apart by it
+    run = partial(train_landmarks, config, root, folder, resume=resume, report=warn)
+    _carry_out(run, device, devices, num_nodes)
+
+
+def _read_recipe(kind: type[Recipe], named: Path, precision: str | None) -> Recipe:
+    """A recipe file or a shipped recipe, with the precision that was named in place of its own."""
+    from tracker.dataclass_toml import load_toml
     from training.precision import with_precision
-    from training.processes import start_processes
     from training.recipes import find_recipe
 
-    config = with_precision(load_toml(LandmarkRecipe, find_recipe(recipe)), precision)
-    config, root = _with_data(config, data, dataset)
-    folder = output or Path("runs") / config.name
-    config = replace(config, name=folder.resolve().name)  # models of one recipe are told apart by it
-    with graceful_stop() as stop:
-        processes = start_processes(device, devices, num_nodes)
-        path = landmark_stage.train_landmarks(
-            config, root, folder, resume=resume, processes=processes, should_stop=stop, report=warn
-        )
-    _end(path, processes.is_main, stop.made)
+    return with_precision(load_toml(kind, find_recipe(named)), precision)
+
+
+def _folder_of(config: AutoencoderRecipe | DescriptorRecipe | LandmarkRecipe) -> Path:
+    return Path("runs") / config.name
 
 
 def _faces_of(config: AutoencoderRecipe | DescriptorRecipe, named: list[Path] | None) -> list[Path]:
@@ -211,9 +198,14 @@ def _with_data(config: LandmarkRecipe, data: Path | None, dataset: str | None) -
     return (replace(config, data=replace(config.data, dataset=dataset)) if dataset else config), root
 
 
-def _end(path: Path | None, is_main: bool, stopped: bool) -> None:
-    """Says where the result is; a run that was stopped ends as Ctrl-C does, in every process."""
-    if stopped or (path is None and is_main):
+def _carry_out(run: Callable[..., Path | None], device: str | None, devices: int, num_nodes: int) -> None:
+    """Trains, and says where the result is; a run that was stopped ends as Ctrl-C does, in every process."""
+    from training.processes import start_processes
+
+    with graceful_stop() as stop:
+        processes = start_processes(device, devices, num_nodes)
+        path = run(processes=processes, should_stop=stop)
+    if stop.made or (path is None and processes.is_main):
         raise KeyboardInterrupt
     if path is not None:
         emit(str(path))
