@@ -220,8 +220,9 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.config = config
         spatial = config.linear_side > 0
-        if spatial and config.input_size % config.linear_side:
-            raise FewmarkError(f"a linear code at {config.linear_side} px does not fit faces of {config.input_size} px")
+        if config.linear_side > config.input_size:
+            side = config.linear_side
+            raise FewmarkError(f"a linear code of {side} px is too large for faces of {config.input_size} px")
         self.encoder = Encoder(config.input_size, config.z_dim, config.width, spatial=spatial)
         self.decoder = Decoder(config.input_size, config.z_dim, config.width, spatial=spatial)
         self.linear = LinearCode(config.linear_side, config.z_dim) if spatial else None

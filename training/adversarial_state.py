@@ -16,6 +16,7 @@ from models.discriminators import CodeDiscriminator, ImageDiscriminator
 from models.linear_code import LinearCode
 from training.autoencoder_losses import (
     discriminator_loss,
+    face_window,
     fooling_loss,
     prior_like,
     reconstruction_l1,
@@ -54,6 +55,7 @@ class AdversarialState:
         self._autoencoder = processes.share_gradients(self.autoencoder)
         self._code_discriminator = processes.share_gradients(self.code_discriminator)
         self._image_discriminator = processes.share_gradients(self.image_discriminator)
+        self._window = face_window(config.input_size, recipe.loss.border).to(device)
         self.components: LinearCode | None = None
         self.step = 0
         settings = recipe.optimiser
@@ -95,8 +97,8 @@ class AdversarialState:
         with autocast(self.precision, self.device):
             reconstruction, z = self._autoencoder(images, guide)
         losses = {
-            "reconstruction": reconstruction_l1(reconstruction, targets),
-            "structural": structural_loss(reconstruction, targets, weights.window),
+            "reconstruction": reconstruction_l1(reconstruction, targets, self._window),
+            "structural": structural_loss(reconstruction, targets, weights.window, self._window),
         }
         with _frozen(self.code_discriminator):
             losses["encoding"] = fooling_loss(self.code_discriminator(z.float()))

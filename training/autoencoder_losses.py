@@ -14,9 +14,16 @@ from torch.nn import functional as F
 STABILITY = 255**0.01
 
 
-def reconstruction_l1(reconstruction: Tensor, images: Tensor) -> Tensor:
-    """L_rec: mean absolute difference, 0..255."""
-    return 255 * (reconstruction.float() - images).abs().mean()
+def face_window(side: int, border: float) -> Tensor:
+    """(side, side): 1 over the face in the middle of a crop, ``border`` outside, with a soft edge. Not in the paper."""
+    across = torch.linspace(-1, 1, side)
+    radius = (across / 0.72).square() + (across / 0.85).square()[:, None]  # a face is taller than wide
+    return border + (1 - border) * torch.sigmoid(6 * (1.1 - radius))
+
+
+def reconstruction_l1(reconstruction: Tensor, images: Tensor, weights: Tensor | None = None) -> Tensor:
+    """L_rec: mean absolute difference, 0..255; each pixel counts as (S, S) weights say, if there are any."""
+    return _weighted_mean(255 * (reconstruction.float() - images).abs().mean(dim=(0, 1)), weights)
 
 
 def contrast_and_correlation(a: Tensor, b: Tensor, window: int) -> Tensor:
@@ -57,9 +64,19 @@ def _band(side: int, window: int) -> Tensor:
     return ((offset >= 0) & (offset < window)).float() / window
 
 
-def structural_loss(reconstruction: Tensor, images: Tensor, window: int) -> Tensor:
-    """L_cs (eq. 2 and 3) as a quantity to minimise: 1 less the mean of contrast times correlation, 0..2."""
-    return 1 - contrast_and_correlation(255 * reconstruction.float(), 255 * images, window).mean()
+def structural_loss(reconstruction: Tensor, images: Tensor, window: int, weights: Tensor | None = None) -> Tensor:
+    """L_cs (eq. 2 and 3) as a quantity to minimise: 1 less the mean of contrast times correlation, 0..2.
+
+    Args:
+        weights: (S, S), how much each pixel counts, all alike if None; a window counts as its middle does.
+    """
+    likeness = contrast_and_correlation(255 * reconstruction.float(), 255 * images, window).mean(dim=(0, 1))
+    middles = slice(window // 2, window // 2 + len(likeness))
+    return 1 - _weighted_mean(likeness, None if weights is None else weights[middles, middles])
+
+
+def _weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    return values.mean() if weights is None else (values * weights).sum() / weights.sum()
 
 
 def fooling_loss(fake_logits: Tensor) -> Tensor:

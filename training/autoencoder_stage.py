@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from models.autoencoder import Autoencoder, grow
 from models.autoencoder_file import TrainedAutoencoder, load_autoencoder, save_autoencoder
@@ -16,6 +15,7 @@ from models.errors import FewmarkError
 from models.linear_code import LinearCode
 from training.adversarial_state import AdversarialState
 from training.augmentation import AugmentationConfig
+from training.autoencoder_losses import face_window
 from training.batch_augmentation import change_appearance, random_crops
 from training.config import AutoencoderRecipe
 from training.faces import FaceStore, load_faces
@@ -155,11 +155,10 @@ def _linear_code(store: FaceStore, recipe: AutoencoderRecipe) -> LinearCode:
     side = recipe.network.linear_side or SIDE
     generator = generator_for(recipe.seed)
     chosen = torch.randint(len(store.images), (recipe.linear_start.samples,), generator=generator)
-    small = [
-        F.avg_pool2d(augmented_faces(store.images[part], recipe, generator)[1], recipe.network.input_size // side)
-        for part in chosen.split(256)
-    ]
-    return principal_components(torch.cat(small), recipe.network.z_dim, recipe.seed, side)
+    small = LinearCode(side, recipe.network.z_dim).small
+    images = torch.cat([small(augmented_faces(store.images[part], recipe, generator)[1]) for part in chosen.split(256)])
+    emphasis = face_window(side, recipe.loss.border)
+    return principal_components(images.unflatten(1, (3, side, side)), recipe.network.z_dim, recipe.seed, side, emphasis)
 
 
 def _held_out_crops(store: FaceStore, recipe: AutoencoderRecipe) -> Tensor:

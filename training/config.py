@@ -120,6 +120,7 @@ class AutoencoderLossConfig:
     adversarial: float = 1.0
     adversarial_from: float = 0.0  # share of the run before which the image discriminator rests
     window: int = 11  # k of the structural loss, px
+    border: float = 1.0  # how much the crop's border counts against the face in its middle; not in the paper
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from models.autoencoder import Autoencoder, AutoencoderConfig, grow
 from models.errors import FewmarkError
 from models.folding import fold_batch_norm
+from models.linear_code import LinearCode
 from training.principal_components import principal_components
 
 SHAPE = AutoencoderConfig(128, z_dim=12, width=0.125, linear_side=16)
@@ -32,6 +33,21 @@ def test_it_is_the_best_linear_code_of_its_length(images: Tensor) -> None:
     found = code.small(code.decode(code.encode(images), 16)).numpy() - small
     assert np.square(found).mean() < 1.02 * np.square(best).mean()
     np.testing.assert_allclose(code.deviations.numpy(), s[:12] / 59**0.5, rtol=0.02)
+
+
+def test_what_is_emphasised_is_shown_better(images: Tensor) -> None:
+    emphasis = torch.full((24, 24), 0.2)
+    emphasis[6:18, 6:18] = 1.0
+    plain, emphatic = (principal_components(images, 12, seed=0, side=24, emphasis=e) for e in (None, emphasis))
+
+    def errors(code: LinearCode) -> tuple[float, float]:
+        squares = (code.decode(code.encode(images), 128) - images).square()
+        middle = squares[..., 36:92, 36:92].mean().item()
+        return middle, squares.mean().item()
+
+    assert errors(emphatic)[0] < 0.8 * errors(plain)[0]
+    assert errors(plain)[1] < errors(emphatic)[1]
+    torch.testing.assert_close(emphatic.encode(images).std(dim=0), torch.ones(12), atol=1e-2, rtol=0)
 
 
 def test_its_codes_have_the_prior_s_mean_and_deviation(images: Tensor) -> None:
@@ -60,8 +76,8 @@ def test_an_autoencoder_starts_as_its_linear_code(images: Tensor) -> None:
 
 
 def test_where_a_linear_code_does_not_belong_it_is_told() -> None:
-    with pytest.raises(FewmarkError, match="linear code at 48 px does not fit faces of 128 px"):
-        Autoencoder(AutoencoderConfig(128, linear_side=48))
+    with pytest.raises(FewmarkError, match="130 px is too large for faces of 128 px"):
+        Autoencoder(AutoencoderConfig(128, linear_side=130))
     with pytest.raises(ValueError, match="no linear code"):
         Autoencoder(AutoencoderConfig(128, z_dim=8, width=0.125)).start_linear(
             principal_components(torch.rand(9, 3, 32, 32), 8, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from training.autoencoder_losses import (
     STABILITY,
     contrast_and_correlation,
     discriminator_loss,
+    face_window,
     fooling_loss,
     reconstruction_l1,
     structural_loss,
@@ -50,6 +53,23 @@ def test_structural_loss_has_finite_gradients_on_flat_images() -> None:
 
 def test_reconstruction_loss_is_in_8_bit_units() -> None:
     assert reconstruction_l1(torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), 0.1)).item() == pytest.approx(25.5)
+
+
+def test_errors_around_the_face_count_less() -> None:
+    weights = face_window(64, border=0.25)
+    assert weights.shape == (64, 64)
+    assert weights[32, 32].item() == pytest.approx(1, abs=0.01)
+    assert weights[0, 0].item() == pytest.approx(0.25, abs=0.01)
+    assert torch.equal(face_window(64, border=1.0), torch.ones(64, 64))
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    middle, corner = image.clone(), image.clone()
+    middle[..., 24:40, 24:40] = 0.5
+    corner[..., :16, :16] = 0.5
+    assert reconstruction_l1(middle, image, weights) > 3 * reconstruction_l1(corner, image, weights)
+    assert structural_loss(middle, image, 11, weights) > 3 * structural_loss(corner, image, 11, weights)
+    everywhere = torch.ones(64, 64)
+    for loss in (reconstruction_l1, partial(structural_loss, window=11)):
+        torch.testing.assert_close(loss(middle, image, weights=everywhere), loss(middle, image))
 
 
 def test_a_fooled_discriminator_loses_what_the_generator_gains() -> None:
