@@ -15,7 +15,9 @@ from tracker.overlays import OverlayContext, render
 from tracker.pipeline import open_tracker
 from tracker.sources import open_source
 
-MOMENTS_S = (0.7, 3.3, 5.3, 9.0)
+HEATMAP = ("heatmap", "contours", "confidence", "box")
+RECONSTRUCTION = ("points", "reconstruction")
+MOMENTS_S = {0.7: HEATMAP, 3.3: RECONSTRUCTION, 5.3: HEATMAP, 9.0: HEATMAP}  # and what is drawn then
 TILE = (640, 360)  # px
 
 
@@ -24,12 +26,11 @@ def main() -> None:
     tiles = []
     wanted = list(MOMENTS_S)
     with open_tracker() as tracker, open_source(demo_clip()) as source:
-        context = OverlayContext(tracker.model.scheme)
+        context = OverlayContext(tracker.model.scheme, inset_share=0.35)
         for frame in source:
-            result = tracker.process(frame, heatmaps=True)
+            result = tracker.process(frame, heatmaps=True, reconstructions=True)
             if wanted and frame.time_s >= wanted[0]:
-                wanted.pop(0)
-                image = render(result, ("heatmap", "contours", "confidence", "box"), context)
+                image = render(result, MOMENTS_S[wanted.pop(0)], context)
                 tiles.append(cv2.resize(image, TILE, interpolation=cv2.INTER_AREA))
     rows = [np.hstack(tiles[i : i + 2]) for i in range(0, len(tiles), 2)]
     picture = np.vstack(rows)[..., ::-1]

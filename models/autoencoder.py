@@ -27,6 +27,9 @@ from models.linear_code import LinearCode
 INPUT_SIZES = (128, 256)
 # Mean colour that 3FabRec subtracts from RGB in 0..1 (its published checkpoints were trained so).
 CHANNEL_MEAN = (0.518, 0.418, 0.361)
+# Shares of the encoder's code and the decoder's image beside those of a linear code, which leaves little to correct:
+# at full strength the first steps of training do so much harm that the decoder falls silent for good.
+_CODE_SHARE, _IMAGE_SHARE = 1 / 64, 0.1
 
 
 def check_input_size(input_size: int) -> None:
@@ -245,12 +248,14 @@ class Autoencoder(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) RGB in 0..1 to the latent code (B, Z)."""
         z: Tensor = self.encoder(images - self.channel_mean)
-        return z if self.linear is None else z + self.linear.encode(images)
+        return z if self.linear is None else _CODE_SHARE * z + self.linear.encode(images)
 
     def decode(self, z: Tensor) -> Tensor:
         """Latent code (B, Z) to image (B, 3, S, S), RGB in about 0..1; not clamped, for the sake of gradients."""
         image: Tensor = self.decoder(z)
-        return image + (self.channel_mean if self.linear is None else self.linear.decode(z, self.config.input_size))
+        if self.linear is None:
+            return image + self.channel_mean
+        return _IMAGE_SHARE * image + self.linear.decode(z, self.config.input_size)
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """(B, 3, T, T) RGB in 0..1 to its reconstruction, the same shape and range; T is S or a multiple of it."""

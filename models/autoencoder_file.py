@@ -29,7 +29,7 @@ def save_autoencoder(path: Path, trained: TrainedAutoencoder, *, half: bool = Fa
     """Writes the file whole or not at all.
 
     Args:
-        half: store floating-point weights as float16.
+        half: store floating-point weights as float16, as far as it can hold them.
     """
     header = {
         "format": FORMAT,

@@ -81,7 +81,7 @@ def save_model(path: Path, model: FaceModel, *, half: bool = False) -> None:
     """Writes the file whole or not at all.
 
     Args:
-        half: store floating-point weights as float16.
+        half: store floating-point weights as float16, as far as it can hold them.
     """
     header = {
         "format": FORMAT,
@@ -160,15 +160,19 @@ def check_format(path: Path, header: dict[str, Any], wanted: str, newest: int, w
 
 def write_safetensors(path: Path, state: dict[str, Tensor], header: dict[str, Any], *, half: bool) -> None:
     """Writes tensors and a JSON header into one file, whole or not at all."""
-    tensors = {
-        key: (value.half() if half and value.is_floating_point() else value).detach().cpu().contiguous()
-        for key, value in state.items()
-    }
+    tensors = {key: (halved(value) if half else value).detach().cpu().contiguous() for key, value in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     # Not save_file: it makes files that nobody but their owner may read, whatever the umask says.
     partial.write_bytes(save(tensors, metadata={_HEADER_KEY: json.dumps(header)}))
     partial.replace(path)
+
+
+def halved(value: Tensor) -> Tensor:
+    """A floating-point tensor as float16; one with larger values than that can hold stays as it is."""
+    if not value.is_floating_point() or not bool((value.abs() <= torch.finfo(torch.float16).max).all()):
+        return value
+    return value.half()
 
 
 def read_safetensors(path: Path, what: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -33,7 +33,7 @@ def save_descriptors(path: Path, trained: TrainedDescriptors, *, half: bool = Fa
     """Writes the file whole or not at all.
 
     Args:
-        half: store floating-point weights as float16.
+        half: store floating-point weights as float16, as far as it can hold them.
     """
     header = {
         "format": FORMAT,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from models.autoencoder_file import load_autoencoder
 from models.checkpoint import FaceModel, load_model
 from models.errors import FewmarkError
 
@@ -14,8 +15,8 @@ CARDS_FOLDER = Path(__file__).parent / "cards"
 
 
 @dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """A shipped model. Its shape, scheme and crop rule stand in the weights file itself."""
+class ShippedFile:
+    """A weights file that ships. Shape, scheme and crop rule stand in the file itself."""
 
     name: str
     summary: str
@@ -29,27 +30,41 @@ class ModelEntry:
     def card(self) -> Path:
         return CARDS_FOLDER / f"{self.name}.md"
 
+    def check(self) -> None:
+        """Raises FewmarkError where the file is missing or damaged."""
+        if not self.weights.is_file():
+            raise FewmarkError(f"{self.weights}: the weights of {self.name} are missing; install Fewmark again")
+        if file_sha256(self.weights) != self.sha256:
+            raise FewmarkError(f"{self.weights}: damaged or changed (its sha256 differs); install Fewmark again")
 
-MODELS: dict[str, ModelEntry] = {
+
+MODELS: dict[str, ShippedFile] = {
     entry.name: entry
     for entry in (
-        ModelEntry(
+        ShippedFile(
             name="fine256",
             summary="68 points from 256 px crops: encoder, decoder and ITLs with skip connections at half width",
-            sha256="89a2b9c331bd8ff01c3f3c0b2817a0c39c301ac46c8bbb90a0edb8965f34f5ce",
+            sha256="90433f9c14bc61adece5bd68e19caaa867f9457601c0fdf7988dc0f76b0d36fd",
         ),
-        ModelEntry(
+        ShippedFile(
             name="fast128",
             summary="68 points from 128 px crops: what fine256 grew from; faster, and less accurate",
-            sha256="d0e0913552ec3c1fdd51cc9634e6547786bd38ce24228f65360b4a1b6943377a",
+            sha256="7670271e7a5389878b32a396c0b1000fa00bcbd8e828cd8ea2c1dfa940abcbe5",
         ),
-        ModelEntry(
+        ShippedFile(
             name="exact256",
             summary="68 points from 256 px crops: fine256 widened; the most accurate, and slower",
-            sha256="9af30b00c5c2b59fd2dd04ff047af73325d31a108423ad8c70f8dbb035dad950",
+            sha256="0a40f9303a1c93526229720e1e6c2082994f77e05c1427ff8b973da0f56d129b",
         ),
     )
 }
+
+# Every shipped model shows its reconstructions: one file instead of a copy in each of theirs.
+AUTOENCODER = ShippedFile(
+    name="portrait128",
+    summary="reconstructions from 128 px crops: 512 principal components, refined by a network of half width",
+    sha256="78c08e5df1345cb5385f38257de2edbd1579aa8b9adcd4f967fd130831ed4b3d",
+)
 
 DEFAULT_MODEL = "fine256"
 TRAINED_MODEL_FILE = "model.safetensors"  # what a training run calls its result
@@ -64,11 +79,9 @@ def open_model(name_or_path: str | Path) -> FaceModel:
     entry = MODELS.get(str(name_or_path))
     if entry is None:
         return load_model(model_file(name_or_path))
-    if not entry.weights.is_file():
-        raise FewmarkError(f"{entry.weights}: the weights of model {entry.name} are missing; install Fewmark again")
-    if file_sha256(entry.weights) != entry.sha256:
-        raise FewmarkError(f"{entry.weights}: damaged or changed (its sha256 differs); install Fewmark again")
-    return load_model(entry.weights)
+    for file in (entry, AUTOENCODER):
+        file.check()
+    return replace(load_model(entry.weights), autoencoder=load_autoencoder(AUTOENCODER.weights).autoencoder)
 
 
 def model_file(path: str | Path) -> Path:

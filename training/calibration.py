@@ -20,6 +20,7 @@ from rich.table import Table
 from torch.nn import functional as F
 
 from models.calibration import ConfidenceCalibration
+from models.checkpoint import halved
 from models.errors import FewmarkError
 from training.evaluation.result import Evaluation
 from training.metrics import WITHIN, expected_calibration_error, face_parts
@@ -276,7 +277,7 @@ def pool_adjacent_violators(values: Array, weights: Array) -> Array:
 def fits_into_half(*networks: torch.nn.Module | None) -> bool:
     """Whether float16 holds all weights as they are: so they came out of such a file, and go back into one."""
     weights = [value for network in networks if network is not None for value in network.state_dict().values()]
-    return all(torch.equal(value, value.half().to(value.dtype)) for value in weights if value.is_floating_point())
+    return all(torch.equal(value, halved(value).to(value.dtype)) for value in weights)
 
 
 def print_fit(fit: CalibrationFit, console: Console) -> None:

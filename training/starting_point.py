@@ -20,7 +20,7 @@ from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.growing import grow_network, widen_network
 from models.heatmaps import HeatmapKind
 from models.landmark_schemes import LandmarkScheme
-from models.registry import MODELS
+from models.registry import MODELS, open_model
 from training.config import DescriptorRecipe, LandmarkRecipe
 from training.descriptors import landmark_filters
 from training.labelled_crops import LabelledCrops
@@ -113,8 +113,8 @@ def load_start(path: Path) -> Start:
     Raises:
         FewmarkError: there is no such file, or it is none of an autoencoder, of descriptors or of a model.
     """
-    if (shipped := MODELS.get(str(path))) is not None:
-        path = shipped.weights
+    if str(path) in MODELS:
+        return open_model(str(path))
     header, _ = read_safetensors(path, "file of an autoencoder, of descriptors or of a model")
     if header.get("format") == AUTOENCODER_FORMAT:
         return load_autoencoder(path)

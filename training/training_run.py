@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from models.errors import FewmarkError
 from training.batch_augmentation import Share
 from training.config import AutoencoderRecipe, DescriptorRecipe, LandmarkRecipe
 from training.pace import Pace, claim_checkpoint
@@ -19,6 +21,7 @@ from training.run_log import RunLog, RunningMeans, provenance_of
 from training.seeding import face_numbers
 
 LOG_EVERY = 20  # steps
+_PATIENCE = 60  # steps without a finite loss; half precision skips one now and then, and recovers
 
 
 class Steppable(Protocol):
@@ -111,12 +114,16 @@ class TrainingRun:
         Returns:
             The last scores (empty without ``measure``); None where the run was stopped, and in all processes but the
             main one.
+
+        Raises:
+            FewmarkError: the loss is no number any more.
         """
         processes, total = self.processes, plan.steps
         processes.wait()  # until all have looked for a checkpoint
         log = RunLog(self.out, self.recipe, processes.is_main)
         pace = Pace(self.checkpoint, self.recipe.checkpoint_minutes, processes, self._should_stop)
         means = RunningMeans()
+        finite_at = state.step  # when all losses were last finite
         scores: dict[str, float] = {}
         with log.progress(self.recipe.name, total, state.step) as progress:
             for line in notes:
@@ -130,6 +137,12 @@ class TrainingRun:
                     speed = pace.per_second(means.count * plan.batch)
                     found = {name: processes.mean(value) for name, value in means.take().items()}
                     log.write(step=state.step, epoch=epoch, **found, images_per_s=speed, lr=rate)
+                    finite_at = state.step if all(map(math.isfinite, found.values())) else finite_at
+                    if state.step - finite_at >= _PATIENCE:
+                        raise FewmarkError(
+                            f"recipe {self.recipe.name}: since step {finite_at} the loss is no number; start again "
+                            "with smaller learning rates, or with --precision fp32 if that was not it already"
+                        )
                     progress(state.step, f"{plan.shown} {found[plan.shown]:.3g}, {speed:.0f} images/s")
                 if measure and processes.is_main and (state.step % plan.measure_every == 0 or last):
                     with pace.paused():

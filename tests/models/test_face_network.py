@@ -1,18 +1,22 @@
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from models import registry
 from models.autoencoder import Autoencoder, AutoencoderConfig
+from models.autoencoder_file import load_autoencoder
 from models.checkpoint import FaceModel, count_parameters, load_model, save_model
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.folding import Network, fold_batch_norm
 from models.landmark_schemes import IBUG_68
-from models.registry import MODELS, open_model
+from models.registry import AUTOENCODER, MODELS, open_model
+from training.calibration import fits_into_half
 
 
 def randomised(network: Network) -> Network:
@@ -97,6 +101,19 @@ def test_a_model_file_brings_back_the_same_model(tmp_path: Path, half: bool) -> 
         torch.testing.assert_close(loaded.network.state_dict()[key], value, **tolerance)
 
 
+def test_what_half_precision_cannot_hold_is_stored_in_single(tmp_path: Path) -> None:
+    network = randomised(FaceNetwork(FaceNetworkConfig(68, 128, 64, width=0.125)))
+    variance = network.decoder.layer2[0].bn1.running_var
+    variance[1] = 1e5  # float16 ends at 65,504
+    path = tmp_path / "model.safetensors"
+    save_model(path, FaceModel("test", network, IBUG_68, CropRule()), half=True)
+    loaded = load_model(path).network
+    torch.testing.assert_close(loaded.decoder.layer2[0].bn1.running_var, variance, rtol=0, atol=0)
+    assert path.stat().st_size < 1.2 * 2 * count_parameters(network) + 1e5
+    assert fits_into_half(loaded)
+    assert not fits_into_half(network)
+
+
 def test_a_model_reconstructs_with_the_autoencoder_that_it_carries(tmp_path: Path) -> None:
     network = randomised(FaceNetwork(FaceNetworkConfig(68, 128, 64)))
     autoencoder = randomised(Autoencoder(AutoencoderConfig(128, 50, 0.5)))
@@ -149,6 +166,8 @@ def test_every_shipped_model_loads_runs_and_has_a_card(name: str) -> None:
     model = open_model(name)
     assert model.name == name
     assert entry.weights.stat().st_size < 60e6
+    assert model.reconstructs
+    assert model.crop_rule == load_autoencoder(AUTOENCODER.weights).crop_rule
     assert entry.card.is_file()
     shape = model.network.config
     with torch.inference_mode():
@@ -156,6 +175,20 @@ def test_every_shipped_model_loads_runs_and_has_a_card(name: str) -> None:
     assert located.points.shape == (1, model.scheme.num_points, 2)
     assert torch.isfinite(located.points).all()
     assert "validation" in model.provenance
+
+
+@pytest.mark.parametrize(("change", "said"), [({"sha256": "0" * 64}, "damaged or changed"), ({"name": "x"}, "missing")])
+def test_a_shipped_file_that_is_not_as_it_was_is_told(
+    change: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = next(iter(MODELS))
+    with monkeypatch.context() as patch:
+        patch.setitem(MODELS, name, replace(MODELS[name], **change))
+        with pytest.raises(FewmarkError, match=f"{said}.*install Fewmark again"):
+            open_model(name)
+    monkeypatch.setattr(registry, "AUTOENCODER", replace(AUTOENCODER, **change))
+    with pytest.raises(FewmarkError, match=f"{said}.*install Fewmark again"):
+        open_model(name)
 
 
 def test_a_model_may_carry_the_autoencoder_of_half_its_side() -> None:

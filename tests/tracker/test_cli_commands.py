@@ -153,5 +153,6 @@ def test_the_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_models_are_listed_with_their_facts() -> None:
     run = CliRunner().invoke(app, ["models"])
     assert run.exit_code == 0
-    for fact in (f"{DEFAULT_MODEL} (default)", "300w-68, 68 points", "NME ", "reconstructs", "fast128.safetensors"):
+    facts = ("300w-68, 68 points", "NME ", "fast128.safetensors", "portrait128", "SSIM ")
+    for fact in (f"{DEFAULT_MODEL} (default)", *facts):
         assert fact in run.stdout

@@ -122,6 +122,14 @@ def test_four_faces_can_be_learned_by_heart(twelve_labelled: Path, tmp_path: Pat
     assert losses[-1] < 0.75 * losses[0]
 
 
+def test_a_loss_that_is_no_number_ends_the_run(twelve_labelled: Path, tmp_path: Path) -> None:
+    phases = (PhaseConfig(epochs=60, head=1e30, encoder=1e30, decoder=1e30, warmup_steps=0),)
+    recipe = replace(RECIPE, phases=phases, network=replace(RECIPE.network, width=0.125))
+    with pytest.raises(FewmarkError, match="since step 0 the loss is no number; start again with smaller"):
+        train_landmarks(recipe, twelve_labelled, tmp_path / "run", processes=CPU)
+    assert not (tmp_path / "run/model.safetensors").exists()
+
+
 def test_every_epoch_shows_every_sample_once_and_can_be_entered_midway() -> None:
     whole = torch.cat(list(face_numbers(10, 4, 3, range(10)))).tolist()
     epochs = [whole[start : start + 10] for start in range(0, 40, 10)]

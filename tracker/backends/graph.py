@@ -93,12 +93,12 @@ class CropGraph(nn.Module):
         """(B, S, S, 3) uint8, from normalised images and the network's own latent code."""
         own = self.autoencoder
         if own is None:
-            image = self.network.decoder(z)
+            image = self.network.decoder(z).float() + self.channel_mean
         else:
-            image = own.decoder(own.encoder(to_side(images, own.config.input_size).to(self.dtype)))
-            image = to_side(image, self.config.input_size)
-        colours: Tensor = (image.float() + self.channel_mean).clamp(0, 1)
-        return colours.mul(255).round().permute(0, 2, 3, 1).to(torch.uint8)
+            colours = to_side(images + self.channel_mean, own.config.input_size).to(self.dtype)
+            image = to_side(own.decode(own.encode(colours)), self.config.input_size).float()
+        rgb: Tensor = image.clamp(0, 1).mul(255).round().permute(0, 2, 3, 1).to(torch.uint8)
+        return rgb
 
     def output_names(self, *, landmark: bool = False) -> tuple[str, ...]:
         """Names of what ``forward`` returns, without or with the index of a landmark."""

@@ -6,7 +6,7 @@ import importlib.metadata
 import platform
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -15,6 +15,9 @@ from rich.text import Text
 from models.errors import FewmarkError
 from tracker.cli.console import emit, fail, out
 from tracker.version import fewmark_version
+
+if TYPE_CHECKING:
+    from models.registry import ShippedFile
 
 _PACKAGES = (
     "torch",
@@ -57,7 +60,8 @@ def doctor(
 
 def list_models() -> None:
     """List the shipped models: what they know and how well."""
-    from models.registry import DEFAULT_MODEL, MODELS, open_model
+    from models.autoencoder_file import load_autoencoder
+    from models.registry import AUTOENCODER, DEFAULT_MODEL, MODELS, open_model
 
     damaged = False
     for entry in MODELS.values():
@@ -77,14 +81,21 @@ def list_models() -> None:
             "landmarks": f"{model.scheme.name}, {shape.num_landmarks} points",
             "crop": f"{shape.input_size} px, heatmaps {shape.heatmap_size} px",
             "accuracy": "not measured" if nme is None else f"NME {nme:.2f} % on held-out faces",
-            "reconstructs": "yes" if model.reconstructs else "no",
-            "file": f"{entry.weights} ({entry.weights.stat().st_size / 1e6:.0f} MB)",
-            "card": str(entry.card),
         }
-        for label, fact in facts.items():
-            emit(f"  {label:<13}{fact}")
+        _print_facts(facts, entry)
     if damaged:
         raise typer.Exit(2)
+    out.print(Text(AUTOENCODER.name, "bold"))
+    known = load_autoencoder(AUTOENCODER.weights).provenance
+    scores, faces = known["held_out"], known["held_out_faces"]
+    accuracy = f"RMSE {scores['rmse']:.1f}, SSIM {scores['ssim']:.3f} on {faces} held-out faces"
+    _print_facts({"summary": AUTOENCODER.summary, "accuracy": accuracy}, AUTOENCODER)
+
+
+def _print_facts(facts: dict[str, str], shipped: ShippedFile) -> None:
+    size = f"{shipped.weights.stat().st_size / 1e6:.0f} MB"
+    for label, fact in (facts | {"file": f"{shipped.weights} ({size})", "card": str(shipped.card)}).items():
+        emit(f"  {label:<13}{fact}")
 
 
 def _show_engines() -> None:
