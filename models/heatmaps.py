@@ -131,11 +131,11 @@ def decode_heatmaps(
 ) -> DecodedHeatmaps:
     """Sub-pixel points and a confidence a landmark.
 
-    The point is where three steps of mean shift lead from the heatmap's peak, as a probability, under a Gaussian window:
-    where two pixels of a ridge are nearly alike, rounding picks the peak, but hardly moves the point. The confidence of
-    logits is the probability mass in a smaller, square window; that of an imitated Gaussian is the height of its peak
-    (SCAF, section 3.2: heatmaps are lower where the model is unsure). Windows instead of gathers keep the shapes
-    static, so that the decoding can be exported and captured with the network.
+    The point is where three steps of mean shift lead from the heatmap's peak, as a probability, under a Gaussian
+    window: where two pixels of a ridge are nearly alike, rounding picks the peak, but hardly moves the point. The
+    confidence of logits is the probability mass in a smaller, square window; that of an imitated Gaussian is the height
+    of its peak (SCAF, section 3.2: heatmaps are lower where the model is unsure). Windows instead of gathers keep the
+    shapes static, so that the decoding can be exported and captured with the network.
 
     Args:
         heatmaps: (B, K, h, w), h == w.
