@@ -59,8 +59,9 @@ class StartingPoint:
             learned = source.head.state_dict().items()
             # The layer of one channel a landmark is new for new landmarks.
             network.head.load_state_dict({k: v for k, v in learned if same or k.split(".")[0] != "lin"}, strict=same)
-        linear_side = config.linear_side if isinstance(config, AutoencoderConfig) else 0
-        found = AutoencoderConfig(config.input_size, config.z_dim, config.width, linear_side)
+        found = config
+        if not isinstance(found, AutoencoderConfig):
+            found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
         if scheme.level_points is None:  # such crops are never turned, whatever the start's were
             rule = replace(rule, level=recipe.crop.level)
         wanted = AutoencoderConfig(recipe.network.input_size, recipe.network.z_dim, recipe.network.width)

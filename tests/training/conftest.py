@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -17,12 +18,22 @@ def sixteen_faces(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def twelve_labelled(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 300-W with the first twelve faces of Helen; not to be written to."""
-    root = tmp_path_factory.mktemp("300w")
-    target = root / "helen/trainset"
-    target.mkdir(parents=True)
-    for pts in sorted((shared_data / "300w/helen/trainset").glob("*.pts"))[:12]:
-        for path in (pts, pts.with_suffix(".jpg")):
-            shutil.copy(path, target)
-    return root
+def labelled_faces(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Makes a folder of 300-W with the first faces of Helen, as many as it is told."""
+
+    def make(count: int) -> Path:
+        root = tmp_path_factory.mktemp("300w")
+        target = root / "helen/trainset"
+        target.mkdir(parents=True)
+        for pts in sorted((shared_data / "300w/helen/trainset").glob("*.pts"))[:count]:
+            for path in (pts, pts.with_suffix(".jpg")):
+                shutil.copy(path, target)
+        return root
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def twelve_labelled(labelled_faces: Callable[[int], Path]) -> Path:
+    """A folder of 300-W with twelve faces; not to be written to."""
+    return labelled_faces(12)

@@ -117,7 +117,7 @@ def test_a_run_with_a_linear_code_starts_with_it_and_improves_on_it(sixteen_face
     assert learned < rmse(faces.images, linear).mean() < rmse(faces.images, mean).mean()
 
 
-def test_a_landmark_run_refuses_a_linear_code(sixteen_faces: Path, tmp_path: Path) -> None:
+def test_a_landmark_run_refuses_a_linear_code(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_autoencoder(path, TrainedAutoencoder("a", Autoencoder(replace(SMALL, linear_side=32)), CropRule()))
     recipe = LandmarkRecipe("b", start_from=path, network=NetworkConfig(128, 64, z_dim=16, width=0.125))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,14 +30,8 @@ RECIPE = LandmarkRecipe(
 
 
 @pytest.fixture(scope="module")
-def faces(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("300w")
-    target = root / "helen/trainset"
-    target.mkdir(parents=True)
-    for pts in sorted((shared_data / "300w/helen/trainset").glob("*.pts"))[:18]:
-        for path in (pts, pts.with_suffix(".jpg")):
-            shutil.copy(path, target)
-    return root
+def faces(labelled_faces: Callable[[int], Path]) -> Path:
+    return labelled_faces(18)
 
 
 def _train(recipe: Path, faces: Path, out: Path, devices: int) -> list[float]:
