@@ -44,6 +44,9 @@ _Dataset = Annotated[
     typer.Option(metavar="NAME", help=f"What the data are, in place of what the recipe says: {DATASET_NAMES}."),
 ]
 
+_StartFrom = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="What to start from, in place of what the recipe says.")
+]
 _Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")]
 _Resume = Annotated[bool, typer.Option(help="Go on with an unfinished run.")]
 _Device = Annotated[str | None, typer.Option(help="A torch device; default: a GPU if there is one.")]
@@ -65,6 +68,7 @@ def _train() -> None:
 def train_autoencoder(
     recipe: _AutoencoderRecipe,
     faces: _Faces = None,
+    start_from: _StartFrom = None,
     output: _Out = None,
     resume: _Resume = False,
     device: _Device = None,
@@ -76,7 +80,7 @@ def train_autoencoder(
     from training.autoencoder_stage import train_autoencoder
     from training.config import AutoencoderRecipe
 
-    config = _read_recipe(AutoencoderRecipe, recipe, precision)
+    config = _read_recipe(AutoencoderRecipe, recipe, precision, start_from)
     run = partial(train_autoencoder, config, _faces_of(config, faces), output or _folder_of(config), resume=resume)
     _carry_out(run, device, devices, num_nodes)
 
@@ -85,6 +89,7 @@ def train_autoencoder(
 def train_descriptors(
     recipe: _DescriptorRecipe,
     faces: _Faces = None,
+    start_from: _StartFrom = None,
     output: _Out = None,
     resume: _Resume = False,
     device: _Device = None,
@@ -96,7 +101,7 @@ def train_descriptors(
     from training.config import DescriptorRecipe
     from training.descriptor_stage import train_descriptors
 
-    config = _read_recipe(DescriptorRecipe, recipe, precision)
+    config = _read_recipe(DescriptorRecipe, recipe, precision, start_from)
     run = partial(train_descriptors, config, _faces_of(config, faces), output or _folder_of(config), resume=resume)
     _carry_out(run, device, devices, num_nodes)
 
@@ -110,6 +115,7 @@ def train_few_shot(
         str, typer.Option(metavar="N,N...", help="Numbers of labelled faces, or all.")
     ] = "1,10,50,158,315,630,all",
     runs: Annotated[int, typer.Option(min=1, help="Random draws of each number; all is run once.")] = 5,
+    start_from: _StartFrom = None,
     output: Annotated[Path | None, typer.Option("--out", "-o", help="Default runs/few-shot-<recipe>.")] = None,
     device: _Device = None,
 ) -> None:
@@ -118,7 +124,7 @@ def train_few_shot(
     from training.config import LandmarkRecipe
     from training.processes import start_processes
 
-    config = _read_recipe(LandmarkRecipe, recipe, None)
+    config = _read_recipe(LandmarkRecipe, recipe, None, start_from)
     config, root = _with_data(config, data, dataset)
     folder = output or Path("runs") / f"few-shot-{config.name}"
     wanted = few_shot.parse_sizes(sizes)
@@ -144,6 +150,7 @@ def train_landmarks(
     recipe: _LandmarkRecipe,
     data: _Data = None,
     dataset: _Dataset = None,
+    start_from: _StartFrom = None,
     output: _Out = None,
     resume: _Resume = False,
     device: _Device = None,
@@ -157,7 +164,7 @@ def train_landmarks(
     from training.config import LandmarkRecipe
     from training.landmark_stage import train_landmarks
 
-    config = _read_recipe(LandmarkRecipe, recipe, precision)
+    config = _read_recipe(LandmarkRecipe, recipe, precision, start_from)
     config, root = _with_data(config, data, dataset)
     folder = output or _folder_of(config)
     config = replace(config, name=folder.resolve().name)  # models of one recipe are told apart by it
@@ -165,13 +172,16 @@ def train_landmarks(
     _carry_out(run, device, devices, num_nodes)
 
 
-def _read_recipe(kind: type[Recipe], named: Path, precision: str | None) -> Recipe:
-    """A recipe file or a shipped recipe, with the precision that was named in place of its own."""
+def _read_recipe(kind: type[Recipe], named: Path, precision: str | None, start_from: Path | None) -> Recipe:
+    """A recipe file or a shipped recipe, with precision and start that were named in place of its own."""
+    from dataclasses import replace
+
     from tracker.dataclass_toml import load_toml
     from training.precision import with_precision
     from training.recipes import find_recipe
 
-    return with_precision(load_toml(kind, find_recipe(named)), precision)
+    config = with_precision(load_toml(kind, find_recipe(named)), precision)
+    return replace(config, start_from=start_from) if start_from else config
 
 
 def _folder_of(config: AutoencoderRecipe | DescriptorRecipe | LandmarkRecipe) -> Path:
