@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from threading import enumerate as all_threads
@@ -100,6 +101,14 @@ def _listening(config: LiveConfig | None = None, **parts: Any) -> Iterator[Liste
 def listening() -> Callable[..., AbstractContextManager[Listener]]:
     """Opens a live session; the block that it is opened in ends all of its threads."""
     return _listening
+
+
+@pytest.fixture(scope="module")
+def without_reconstruction(model: FaceModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The quickest shipped model as training leaves one that has no autoencoder."""
+    path = tmp_path_factory.mktemp("models") / "landmarks.safetensors"
+    save_model(path, replace(model, autoencoder=None, reconstructs=False), half=True)
+    return path
 
 
 @pytest.fixture(scope="module")

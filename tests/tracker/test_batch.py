@@ -471,10 +471,9 @@ def test_every_overlay_of_reconstructions_is_given_some(
 
 
 def test_a_model_that_cannot_reconstruct_is_refused_before_anything_is_written(
-    tmp_path: Path, tracker: FaceTracker, clip: Path
+    tmp_path: Path, without_reconstruction: Path, clip: Path
 ) -> None:
-    if tracker.model.reconstructs:
-        pytest.skip("the default model reconstructs")
-    with pytest.raises(FewmarkError, match="not trained to reconstruct"):
+    config = TrackerConfig(model=str(without_reconstruction), backend="eager")
+    with open_tracker(config) as tracker, pytest.raises(FewmarkError, match="not trained to reconstruct"):
         run_job(job_for(clip), tracker, OutputChoice(video=True, overlays=("reconstruction",)), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -65,11 +65,10 @@ def test_heatmaps_come_only_on_request(face_tracker: FaceTracker, portrait: Imag
     assert heatmap.max() == pytest.approx(1)
 
 
-def test_a_model_that_cannot_reconstruct_says_so(face_tracker: FaceTracker, portrait: ImageArray) -> None:
-    if face_tracker.model.reconstructs:
-        pytest.skip("the default model reconstructs")
-    with pytest.raises(FewmarkError, match="not trained to reconstruct"):
-        face_tracker.process(Frame(portrait, 0, 0.0), reconstructions=True)
+def test_a_model_that_cannot_reconstruct_says_so(without_reconstruction: Path, portrait: ImageArray) -> None:
+    config = TrackerConfig(model=str(without_reconstruction), backend="eager")
+    with open_tracker(config) as tracker, pytest.raises(FewmarkError, match="not trained to reconstruct"):
+        tracker.process(Frame(portrait, 0, 0.0), reconstructions=True)
 
 
 def test_the_landmarks_move_with_the_image(face_tracker: FaceTracker, portrait: ImageArray) -> None:
