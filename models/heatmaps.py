@@ -167,6 +167,33 @@ def decode_heatmaps(
     return DecodedHeatmaps(crop_from_heatmap(position, crop_size, w), confidence)
 
 
+def heatmap_spread(
+    heatmaps: Tensor, points: Tensor, *, kind: HeatmapKind = "logits", window_sigma: float = 5.0
+) -> Tensor:
+    """How far each map is spread around its point, and in which direction.
+
+    Args:
+        heatmaps: (B, K, h, w).
+        points: (B, K, 2) x, y in heatmap pixels.
+        window_sigma: of the Gaussian window around the point.
+
+    Returns:
+        (B, K, 2, 2) covariance, heatmap pixels squared.
+    """
+    probability = heatmap_probability(heatmaps, kind)
+    h, w = probability.shape[-2:]
+    off_x = torch.arange(w, device=points.device, dtype=points.dtype) - points[..., 0:1]  # (B, K, w)
+    off_y = torch.arange(h, device=points.device, dtype=points.dtype) - points[..., 1:2]
+    near_x = torch.exp(-(off_x**2) / (2 * window_sigma**2))
+    near_y = torch.exp(-(off_y**2) / (2 * window_sigma**2))
+    mass = probability * near_y.unsqueeze(-1) * near_x.unsqueeze(-2)
+    mass = mass / mass.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
+    xx = (mass.sum(dim=-2) * off_x**2).sum(dim=-1)
+    yy = (mass.sum(dim=-1) * off_y**2).sum(dim=-1)
+    xy = ((mass @ off_x.unsqueeze(-1)).squeeze(-1) * off_y).sum(dim=-1)
+    return torch.stack((torch.stack((xx, xy), dim=-1), torch.stack((xy, yy), dim=-1)), dim=-2)
+
+
 def collapse_heatmaps(heatmaps: Tensor, kind: HeatmapKind = "logits") -> Tensor:
     """All landmarks of a face in one map, for display: the largest probability, relative to the map's own peak.
 

@@ -71,6 +71,7 @@ class UnlabelledConfig:
     batch_size: int = 16  # faces in every step
     from_step: int = 500  # before, the teacher knows too little
     min_confidence: float = 0.5  # landmarks of which the teacher is less sure are left out
+    shape_faces: int = 0  # on so many the average learns how landmarks lie to each other, anew every 100 steps; 0: not
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,14 +84,16 @@ def train_on_faces(
     start = StartingPoint(recipe)
     network = start.build_network(scheme)
     size = recipe.network.input_size
-    state = TrainingState(network, recipe.optimiser, run.processes, run.precision, reconstructs_along=along)
+    teacher = Teacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
+    state = TrainingState(
+        network, recipe.optimiser, run.processes, run.precision, reconstructs_along=along, companion=teacher
+    )
     if resume:
         state.restore(run.checkpoint, recipe.phases)
     crops = load_crops(train, size, recipe.crop, recipe.augmentation)
     if not resume:
         start.start_last_layer(network, crops)
         state.averaged.load_state_dict(network.state_dict())
-    teacher = Teacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
     held_out = load_crops(validation, size, recipe.crop) if validation and run.processes.is_main else None
     notes += [f"skipped {line}" for line in (*crops.skipped, *(held_out.skipped if held_out else ()))]
 

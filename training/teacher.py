@@ -3,9 +3,10 @@ augmentation.
 
 The teacher is the moving average of the network itself (Tarvainen and Valpola, Mean teachers are better role models,
 NeurIPS 2017, with points in place of class probabilities), which looks at every face and at its mirror image; or it is
-another model, whose labels lie in a file.
+another model, whose labels lie in a file. Where the average is unsure of a landmark, the others can help it: a prior
+over the whole face is fitted to its own answers, time and again (models/shape_prior.py).
 
-Legend: B batch, K landmarks, S crop side, C side of a stored face.
+Legend: B batch, K landmarks, S crop side, C side of a stored face, h side of the heatmaps.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from torch import Tensor
 
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork
+from models.heatmaps import crop_from_heatmap, decode_heatmaps, heatmap_from_crop, heatmap_spread
 from models.landmark_schemes import LandmarkScheme
+from models.shape_prior import ShapePrior, fit_shape_prior
 from training.augmentation import AugmentationConfig
 from training.batch_augmentation import change_appearance, random_crops
 from training.config import LandmarkRecipe
@@ -35,6 +38,18 @@ class TaughtBatch(NamedTuple):
     weights: Tensor  # (B, K) the teacher's confidence, 0 where it is too low
 
 
+_FIT_EVERY = 100  # steps
+_FITTED_TOGETHER = 16  # faces
+
+
+class _Look(NamedTuple):
+    """What the average sees in a batch of faces, on the CPU."""
+
+    points: Tensor  # (B, K, 2) heatmap pixels
+    confidence: Tensor  # (B, K)
+    spread: Tensor  # (B, K, 2, 2) heatmap pixels squared
+
+
 class Teacher:
     """Draws unlabelled faces and labels them; the seed and the step alone determine which and how augmented."""
 
@@ -44,6 +59,7 @@ class Teacher:
         self._mirror = torch.tensor(scheme.mirror_permutation)
         self._looks_in_mirror = bool(scheme.mirror_pairs)
         settings, size = recipe.unlabelled, recipe.network.input_size
+        self._prior: ShapePrior | None = None
         self._labelled: tuple[Tensor, Tensor] | None = None  # points (N, K, 2) crop pixels, confidence (N, K)
         if settings.labels is None:
             self._images = load_faces(settings.roots, size=size, held_out=0.0).images
@@ -71,14 +87,18 @@ class Teacher:
         """
         recipe = self.recipe
         settings, size = recipe.unlabelled, recipe.network.input_size
+        if settings.shape_faces and (step - settings.from_step) % _FIT_EVERY == 0:
+            self._fit_shape_prior(step, average, device)
         generator = generator_for(recipe.seed, step, rank)
         chosen = torch.randint(len(self), (settings.batch_size,), generator=generator)
         stored = self._images[chosen]
         if self._labelled is not None:
             points, confidence = (values[chosen] for values in self._labelled)
         else:
-            plain = random_crops(stored, size, AugmentationConfig(), generator, rule=recipe.crop).images
-            points, confidence = self._look(average, plain.to(device))
+            found, confidence, spread = self._look(average, self._plain(stored, generator), device)
+            if self._prior is not None:
+                found = self._prior.most_likely(found, spread, recipe.loss.sigma)
+            points = crop_from_heatmap(found, size, recipe.network.heatmap_size)
         weights = torch.where(confidence >= settings.min_confidence, confidence, 0.0)
         points = points + (stored.shape[-1] - size) // 2  # crop pixels to those of the stored face
         crops = random_crops(stored, size, recipe.augmentation, generator, points, self._mirror, recipe.crop)
@@ -87,14 +107,47 @@ class Teacher:
         images = change_appearance(crops.images, recipe.augmentation, generator)
         return TaughtBatch(images.to(device), crops.points.to(device), weights.to(device))
 
-    def _look(self, average: FaceNetwork, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Points (B, K, 2) and confidences (B, K) on the CPU, of (B, 3, S, S) and their mirror images on average."""
+    def state(self) -> dict[str, Tensor]:
+        """What it has learned itself, for a checkpoint."""
+        return {} if self._prior is None else {"mean": self._prior.mean, "covariance": self._prior.covariance}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on with what ``state`` gave."""
+        self._prior = ShapePrior(**state) if state else None
+
+    def _fit_shape_prior(self, step: int, average: FaceNetwork, device: torch.device) -> None:
+        generator = generator_for(self.recipe.seed, step)  # of no rank: all processes fit the same
+        chosen = torch.randint(len(self), (self.recipe.unlabelled.shape_faces,), generator=generator)
+        looks = [
+            self._look(average, self._plain(self._images[part], generator), device)
+            for part in chosen.split(_FITTED_TOGETHER)
+        ]
+        points, _, spread = (torch.cat(values) for values in zip(*looks, strict=True))
+        mirror = self._mirror if self._looks_in_mirror else None
+        self._prior = fit_shape_prior(points, spread, self.recipe.loss.sigma, mirror)
+
+    def _plain(self, stored: Tensor, generator: torch.Generator) -> Tensor:
+        """(B, 3, S, S) float32: the middle of the stored faces, unaugmented."""
+        recipe = self.recipe
+        return random_crops(stored, recipe.network.input_size, AugmentationConfig(), generator, rule=recipe.crop).images
+
+    def _look(self, average: FaceNetwork, images: Tensor, device: torch.device) -> _Look:
+        """What the average sees in (B, 3, S, S) faces and in their mirror images, on average."""
         average.eval()
+        images = images.to(device)
+        size, kind = images.shape[-1], average.config.heatmap_kind
         views = torch.cat((images, images.flip(-1))) if self._looks_in_mirror else images
-        found = average.locate(views.contiguous(memory_format=torch.channels_last))
-        points, confidence = found.points.cpu(), found.confidence.cpu()
+        heatmaps = average(views.contiguous(memory_format=torch.channels_last))
+        side = heatmaps.shape[-1]
+        found = decode_heatmaps(heatmaps, size, kind=kind)
+        points = heatmap_from_crop(found.points, size, side)
+        look = _Look(*(v.cpu() for v in (points, found.confidence, heatmap_spread(heatmaps, points, kind=kind))))
         if not self._looks_in_mirror:
-            return points, confidence
-        (points, mirrored), (confidence, of_mirrored) = points.chunk(2), confidence.chunk(2)
-        back = mirror_points(mirrored, self._mirror, images.shape[-1])
-        return (points + back) / 2, (confidence + of_mirrored[:, self._mirror]) / 2
+            return look
+        (points, mirrored), (confidence, of_mirrored), (spread, turned) = (values.chunk(2) for values in look)
+        back = _Look(
+            mirror_points(mirrored, self._mirror, side),
+            of_mirrored[:, self._mirror],
+            turned[:, self._mirror] * torch.tensor([[1.0, -1.0], [-1.0, 1.0]]),
+        )
+        return _Look(*((a + b) / 2 for a, b in zip((points, confidence, spread), back, strict=True)))

@@ -6,7 +6,7 @@ import os
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,22 @@ from training.processes import Processes
 TensorList = tuple[Tensor, ...] | list[Tensor]
 
 
+class Companion(Protocol):
+    """What learns beside the network."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What it has learned."""
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on with what ``state`` gave."""
+
+
 class TrainingState:
-    """The network, its moving average, and the optimiser of the current phase."""
+    """The network, its moving average, and the optimiser of the current phase.
+
+    Args:
+        companion: goes into the checkpoint too.
+    """
 
     def __init__(
         self,
@@ -31,6 +45,7 @@ class TrainingState:
         precision: str,
         *,
         reconstructs_along: bool = False,
+        companion: Companion | None = None,
     ) -> None:
         # Few channels, transposed convolutions: channels last is as fast in float32, and faster in half precision.
         network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -42,6 +57,7 @@ class TrainingState:
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=precision == "fp16")
         self._average = AveragedModel(network, multi_avg_fn=moving_average(settings.ema_decay), use_buffers=True)
         self._reconstructs_along = reconstructs_along
+        self._companion = companion
         self._phase = -1
 
     @property
@@ -96,6 +112,7 @@ class TrainingState:
             "scaler": self.scaler.state_dict(),
             "phase": self._phase,
             "step": self.step,
+            "companion": self._companion.state() if self._companion else {},
         }
         save_checkpoint(path, state)
 
@@ -114,6 +131,8 @@ class TrainingState:
             self.optimiser.load_state_dict(state["optimiser"])
             self.scaler.load_state_dict(state["scaler"])
             self.step = int(state["step"])
+            if self._companion:
+                self._companion.restore(state.get("companion", {}))
         except (KeyError, IndexError, ValueError, RuntimeError) as error:
             raise FewmarkError(f"{path}: is of another network or recipe ({error}); use another --out") from error
 

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from models.heatmaps import (
     encode_points,
     expected_position,
     heatmap_from_crop,
+    heatmap_spread,
     spatial_softmax,
 )
 
@@ -55,6 +58,22 @@ def test_confidence_falls_as_the_mass_spreads() -> None:
     assert values == sorted(values, reverse=True)
     assert values[0] > 0.98
     assert decode_heatmaps(torch.zeros(1, 1, 64, 64), 64).confidence.item() == pytest.approx(16 / 64**2, rel=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(1.0, 3.0), st.floats(0.3, 1.0), st.floats(-math.pi, math.pi))
+def test_the_spread_is_the_maps_covariance(along: float, narrower: float, angle: float) -> None:
+    turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=torch.float64)
+    lengths = torch.tensor([along**2, max(along * narrower, 0.8) ** 2], dtype=torch.float64)
+    covariance = turn @ torch.diag(lengths) @ turn.T
+    point = torch.tensor([31.3, 30.6], dtype=torch.float64)
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    off = torch.stack((x, y), dim=-1) - point
+    logits = -0.5 * (off @ torch.linalg.inv(covariance) * off).sum(dim=-1)
+    found = heatmap_spread(logits[None, None], point[None, None])[0, 0]
+    # The product with the window's Gaussian is a Gaussian again.
+    windowed = torch.linalg.inv(torch.linalg.inv(covariance) + torch.eye(2) / 25)
+    torch.testing.assert_close(found, windowed, rtol=0.01, atol=0.01, check_dtype=False)
 
 
 def test_a_peak_at_the_border_stays_inside() -> None:

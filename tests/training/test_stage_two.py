@@ -126,6 +126,15 @@ def test_the_command_names_the_model_after_the_runs_folder(twelve_labelled: Path
     assert load_model(folder / "model.safetensors").name == "my points"
 
 
+@pytest.mark.parametrize("command", [["landmarks"], ["few-shot", "--sizes", "1"]])
+def test_a_run_starts_from_what_the_command_names(twelve_labelled: Path, tmp_path: Path, command: list[str]) -> None:
+    dump_toml(RECIPE, tmp_path / "small.toml")
+    arguments = [*command, tmp_path / "small.toml", "--data", twelve_labelled, "--out", tmp_path / "run"]
+    run = CliRunner().invoke(app, ["train", *map(str, arguments), "--start-from", "mine.safetensors"])
+    assert run.exit_code == 2
+    assert "mine.safetensors: no such " in run.stderr
+
+
 def test_phases_follow_each_other() -> None:
     phases = (PhaseConfig(epochs=2), PhaseConfig(epochs=0.01), PhaseConfig(epochs=1, min_steps=50))
     assert phase_ends(phases, steps_per_epoch=10) == [20, 21, 71]
@@ -218,6 +227,26 @@ def test_unlabelled_faces_and_reconstruction_train_along(
     assert load_model(path).provenance["unlabelled_faces"] == 12
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert all(np.isfinite(line["loss"]) for line in lines if "loss" in line)
+
+
+def test_with_what_the_average_learned_of_faces_a_resumed_run_ends_like_an_uninterrupted_one(
+    twelve_labelled: Path, unlabelled: Path, tmp_path: Path
+) -> None:
+    """The prior is fitted at step 1 and used until the end: a run that is resumed at step 2 must know it."""
+    settings = UnlabelledConfig(None, (unlabelled,), 1.0, 4, from_step=1, min_confidence=0.0, shape_faces=20)
+    recipe = replace(RECIPE, unlabelled=settings, phases=(PhaseConfig(epochs=1.5, warmup_steps=0),))
+    whole = train_landmarks(recipe, twelve_labelled, tmp_path / "whole", processes=CPU)
+    answers, parts = iter([False, True]), tmp_path / "parts"
+    assert train_landmarks(recipe, twelve_labelled, parts, processes=CPU, should_stop=lambda: next(answers)) is None
+    resumed = train_landmarks(recipe, twelve_labelled, parts, resume=True, processes=CPU)
+    without = replace(recipe, unlabelled=replace(settings, shape_faces=0))
+    plain = train_landmarks(without, twelve_labelled, tmp_path / "plain", processes=CPU)
+    assert whole is not None
+    assert resumed is not None
+    assert plain is not None
+    a, b, c = (load_model(path).network.head.lin.weight for path in (whole, resumed, plain))
+    torch.testing.assert_close(a, b, atol=1e-4, rtol=0)
+    assert not torch.allclose(a, c, atol=1e-4, rtol=0)
 
 
 def test_a_decoder_that_is_passed_twice_keeps_its_batch_statistics(
