@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from rich.table import Table
@@ -81,7 +81,7 @@ def run_few_shot(
     Writes ``few_shot.json`` (the table) and a folder a run, ``<size>-<run>``, with all that training leaves there.
 
     Returns:
-        A row a size; None if it was stopped, to be resumed by the same call.
+        A row a size, of earlier calls too; None if it was stopped, to be resumed by the same call.
 
     Raises:
         FewmarkError: more faces are asked for than there are, no face is held out, or ``out`` belongs to another
@@ -109,7 +109,7 @@ def run_few_shot(
             if path is None:
                 return None
             _finish(folder, size, len(chosen))
-    rows = collect(out, sizes, runs)
+    rows = collect(out)
     (out / "few_shot.json").write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n")
     return rows
 
@@ -120,16 +120,17 @@ def draw(faces: Sequence[FaceSample], size: Size, seed: int) -> list[FaceSample]
     return [faces[i] for i in (order if size == "all" else order[:size])]
 
 
-def collect(out: Path, sizes: Iterable[Size], runs: int) -> list[FewShotRow]:
-    """The rows that the finished runs in a folder make."""
+def collect(out: Path) -> list[FewShotRow]:
+    """The rows that the finished runs in a folder make, the smallest size first."""
+    found: dict[Size, list[dict[str, Any]]] = {}
+    for path in sorted(out.glob(f"*-*/{RESULT_FILE}"), key=lambda path: int(path.parent.name.partition("-")[2])):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        found.setdefault(result["size"], []).append(result)
     rows = []
-    for size in sizes:
-        found = [out / f"{size}-{run}" / RESULT_FILE for run in range(runs)]
-        results = [json.loads(path.read_text(encoding="utf-8")) for path in found if path.is_file()]
-        if results:
-            nme, failed = (tuple(float(r[key]) for r in results) for key in ("nme_percent", "failure_rate_percent"))
-            rows.append(FewShotRow(size, int(results[0]["faces"]), nme, failed))
-    return rows
+    for size, results in found.items():
+        nme, failed = (tuple(float(r[key]) for r in results) for key in ("nme_percent", "failure_rate_percent"))
+        rows.append(FewShotRow(size, int(results[0]["faces"]), nme, failed))
+    return sorted(rows, key=lambda row: row.faces)
 
 
 def few_shot_table(rows: Sequence[FewShotRow], title: str) -> Table:

@@ -284,6 +284,10 @@ def test_few_shot_runs_once_and_goes_on_where_it_stopped(twelve_labelled: Path, 
     again = run_few_shot(recipe, twelve_labelled, tmp_path, sizes=(1, 3), runs=2, processes=CPU)
     assert again == rows
     assert times == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
+    more = run_few_shot(recipe, twelve_labelled, tmp_path, sizes=(2,), runs=1, processes=CPU)
+    assert more is not None
+    assert [(row.size, row.nme_percent) for row in more if row.size != 2] == [(r.size, r.nme_percent) for r in rows]
+    assert [row["faces"] for row in json.loads((tmp_path / "few_shot.json").read_text())] == [1, 2, 3]
     with pytest.raises(FewmarkError, match="another recipe"):
         run_few_shot(replace(recipe, seed=9), twelve_labelled, tmp_path, sizes=(1,), runs=1)
     elsewhere = shutil.copytree(twelve_labelled, tmp_path / "elsewhere")
