@@ -8,8 +8,10 @@ otherwise.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,11 +27,13 @@ from models.crop_rule import CropRule
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork, FaceNetworkConfig
 from models.landmark_schemes import LandmarkScheme, scheme_from_dict
+from models.shape_prior import ShapePrior
 
 FORMAT = "fewmark-model"
-FORMAT_VERSION = 2  # 2: a model may carry an autoencoder
+FORMAT_VERSION = 3  # 2: a model may carry an autoencoder; 3: and a prior over its landmarks
 _HEADER_KEY = "fewmark"
 _AUTOENCODER_PREFIX = "autoencoder."
+_PRIOR_PREFIX = "shape_prior."
 
 
 @dataclass(slots=True)
@@ -48,6 +52,7 @@ class FaceModel:
     provenance: dict[str, Any] = field(default_factory=dict)  # plain JSON: data, recipe, metrics, versions
     calibration: ConfidenceCalibration | None = None  # None: confidences stay as decoding gives them
     autoencoder: Autoencoder | None = None  # for the network's crops, or the same ones at half their side
+    shape_prior: ShapePrior | None = None  # what makes points of heatmaps that are vague; None: decoding alone does
 
     def __post_init__(self) -> None:
         if self.autoencoder is None:
@@ -94,7 +99,9 @@ def save_model(path: Path, model: FaceModel, *, half: bool = False) -> None:
     }
     if model.calibration is not None:
         header["calibration"] = model.calibration.to_dict()
-    write_with_autoencoder(path, model.network, model.autoencoder, header, half=half)
+    prior = model.shape_prior.state_dict() if model.shape_prior else {}
+    more = {_PRIOR_PREFIX + key: value for key, value in prior.items()}
+    write_with_autoencoder(path, model.network, model.autoencoder, header, half=half, more=more)
 
 
 def load_model(path: Path) -> FaceModel:
@@ -106,6 +113,9 @@ def load_model(path: Path) -> FaceModel:
     header, tensors = read_safetensors(path, "model file")
     check_format(path, header, FORMAT, FORMAT_VERSION, "a model")
     try:
+        prior = {
+            key.removeprefix(_PRIOR_PREFIX): tensors.pop(key) for key in [*tensors] if key.startswith(_PRIOR_PREFIX)
+        }
         network, autoencoder = networks_of(header, tensors)
         scheme, calibration = scheme_from_dict(header["scheme"]), header.get("calibration")
         if calibration is not None and len(calibration["curve_of_landmark"]) != scheme.num_points:
@@ -119,16 +129,27 @@ def load_model(path: Path) -> FaceModel:
             provenance=header.get("provenance", {}),
             calibration=None if calibration is None else calibration_from_dict(calibration),
             autoencoder=autoencoder,
+            shape_prior=ShapePrior(**prior) if prior else None,
         )
     except (KeyError, TypeError, RuntimeError) as error:
         raise FewmarkError(f"{path}: its header and its weights don't fit together ({error})") from error
 
 
 def write_with_autoencoder(
-    path: Path, network: FaceNetwork, autoencoder: Autoencoder | None, header: dict[str, Any], *, half: bool
+    path: Path,
+    network: FaceNetwork,
+    autoencoder: Autoencoder | None,
+    header: dict[str, Any],
+    *,
+    half: bool,
+    more: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> None:
-    """Writes a network, and the autoencoder that it carries, as ``networks_of`` reads them."""
-    header, state = header | {"network": asdict(network.config)}, network.state_dict()
+    """Writes a network, and the autoencoder that it carries, as ``networks_of`` reads them.
+
+    Args:
+        more: further tensors, which are not for ``networks_of``.
+    """
+    header, state = header | {"network": asdict(network.config)}, {**network.state_dict(), **more}
     if autoencoder is not None:
         header["autoencoder"] = asdict(autoencoder.config)
         state |= {_AUTOENCODER_PREFIX + key: value for key, value in autoencoder.state_dict().items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -15,6 +16,7 @@ from models.checkpoint import FaceModel, save_model
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork
 from models.registry import TRAINED_MODEL_FILE
+from models.shape_prior import ShapePrior, decode_face
 from tracker.config import DetectionConfig
 from tracker.pipeline import open_detector
 from training.config import LandmarkRecipe
@@ -124,7 +126,7 @@ def train_on_faces(
 
     def measure() -> Measured:
         assert held_out is not None
-        scores = validate(state.averaged, held_out, batch, run.device)
+        scores = validate(state.averaged, held_out, batch, run.device, teacher.prior if teacher else None)
         return Measured(scores, f"validation NME {scores['nme_percent']:.2f} %")
 
     scores = run.carry_out(plan, state, advance, measure if held_out else None, notes)
@@ -145,6 +147,7 @@ def train_on_faces(
         start.keeps_reconstructing,
         provenance=provenance,
         autoencoder=start.kept_autoencoder,
+        shape_prior=teacher.prior if teacher else None,
     )
     path = out / RESULT_FILE
     save_model(path, trained, half=True)
@@ -191,12 +194,17 @@ def without_paths(recipe: LandmarkRecipe) -> LandmarkRecipe:
 
 
 @torch.no_grad()
-def validate(network: FaceNetwork, crops: LabelledCrops, batch_size: int, device: torch.device) -> dict[str, float]:
+def validate(
+    network: FaceNetwork, crops: LabelledCrops, batch_size: int, device: torch.device, prior: ShapePrior | None = None
+) -> dict[str, float]:
     """NME and failure rate on unaugmented crops around the labels."""
     network.eval()
+    size, kind = network.config.input_size, network.config.heatmap_kind
+    prior = copy.deepcopy(prior).to(device) if prior else None
     predicted, truth = [], []
     for images, points, _ in crops.exact(batch_size):
-        predicted.append(network.locate(images.to(device)).points.cpu().numpy())
+        found = decode_face(network(images.to(device)), size, kind=kind, prior=prior)
+        predicted.append(found.points.cpu().numpy())
         truth.append(points.numpy())
     visible = crops.visible.numpy() > 0
     errors = point_errors(np.concatenate(predicted), np.concatenate(truth), visible, crops.scheme)

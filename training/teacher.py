@@ -59,11 +59,16 @@ class Teacher:
         self._mirror = torch.tensor(scheme.mirror_permutation)
         self._looks_in_mirror = bool(scheme.mirror_pairs)
         settings, size = recipe.unlabelled, recipe.network.input_size
-        self._prior: ShapePrior | None = None
+        self.prior: ShapePrior | None = None  # what the average has learned of how landmarks lie to each other
         self._labelled: tuple[Tensor, Tensor] | None = None  # points (N, K, 2) crop pixels, confidence (N, K)
         if settings.labels is None:
             self._images = load_faces(settings.roots, size=size, held_out=0.0).images
             return
+        if settings.shape_faces:
+            raise FewmarkError(
+                f"recipe {recipe.name}: unlabelled: shape_faces is for labels by the moving average; leave it out, or "
+                "leave labels out"
+            )
         labels = load_face_labels(settings.labels)
         if labels.scheme != scheme.name:
             raise FewmarkError(f"{settings.labels}: labels by {labels.scheme}, the data are of {scheme.name}")
@@ -96,8 +101,8 @@ class Teacher:
             points, confidence = (values[chosen] for values in self._labelled)
         else:
             found, confidence, spread = self._look(average, self._plain(stored, generator), device)
-            if self._prior is not None:
-                found = self._prior.most_likely(found, spread, recipe.loss.sigma)
+            if self.prior is not None:
+                found = self.prior(found, spread)
             points = crop_from_heatmap(found, size, recipe.network.heatmap_size)
         weights = torch.where(confidence >= settings.min_confidence, confidence, 0.0)
         points = points + (stored.shape[-1] - size) // 2  # crop pixels to those of the stored face
@@ -109,11 +114,11 @@ class Teacher:
 
     def state(self) -> dict[str, Tensor]:
         """What it has learned itself, for a checkpoint."""
-        return {} if self._prior is None else {"mean": self._prior.mean, "covariance": self._prior.covariance}
+        return self.prior.state_dict() if self.prior else {}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes on with what ``state`` gave."""
-        self._prior = ShapePrior(**state) if state else None
+        self.prior = ShapePrior(**state) if state else None
 
     def _fit_shape_prior(self, step: int, average: FaceNetwork, device: torch.device) -> None:
         generator = generator_for(self.recipe.seed, step)  # of no rank: all processes fit the same
@@ -124,7 +129,7 @@ class Teacher:
         ]
         points, _, spread = (torch.cat(values) for values in zip(*looks, strict=True))
         mirror = self._mirror if self._looks_in_mirror else None
-        self._prior = fit_shape_prior(points, spread, self.recipe.loss.sigma, mirror)
+        self.prior = fit_shape_prior(points, spread, self.recipe.loss.sigma, mirror)
 
     def _plain(self, stored: Tensor, generator: torch.Generator) -> Tensor:
         """(B, 3, S, S) float32: the middle of the stored faces, unaugmented."""

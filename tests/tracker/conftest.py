@@ -13,12 +13,15 @@ from threading import enumerate as all_threads
 from typing import Any
 
 import pytest
+import torch
 
 from models.checkpoint import FaceModel, save_model
 from models.crop_rule import CropRule
 from models.face_network import FaceNetwork, FaceNetworkConfig
+from models.heatmaps import decode_heatmaps, heatmap_from_crop, heatmap_spread
 from models.landmark_schemes import IBUG_68
 from models.registry import open_model
+from models.shape_prior import fit_shape_prior
 from tracker.backends.engine_cache import engine_directory
 from tracker.backends.self_test import self_test_crops
 from tracker.live import EventKind, LiveConfig, LiveEvent, LivePicture, LiveSession
@@ -47,6 +50,21 @@ def model() -> FaceModel:
 def crops(model: FaceModel) -> ImageArray:
     """Real crops as the model takes them."""
     return self_test_crops(model.network.config.input_size, model.crop_rule)
+
+
+@pytest.fixture(scope="module")
+def model_with_prior(model: FaceModel, crops: ImageArray) -> FaceModel:
+    """The model with a prior over faces like those of the crops."""
+    generator = torch.Generator().manual_seed(1)
+    images = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+    size = model.network.config.input_size
+    with torch.inference_mode():
+        maps = model.network(images)
+        points = heatmap_from_crop(decode_heatmaps(maps, size).points, size, maps.shape[-1])
+        spread = heatmap_spread(maps, points)
+    shapes = points.repeat(100, 1, 1) * (1 + 0.05 * torch.randn(100 * len(points), 1, 2, generator=generator))
+    prior = fit_shape_prior(shapes, spread.repeat(100, 1, 1, 1), 1.75, torch.tensor(model.scheme.mirror_permutation))
+    return replace(model, shape_prior=prior)
 
 
 class Listener:
@@ -114,8 +132,6 @@ def without_reconstruction(model: FaceModel, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="module")
 def reconstructing_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model that claims to reconstruct; its weights are random, so that what it shows is noise."""
-    import torch
-
     torch.manual_seed(0)
     network = FaceNetwork(FaceNetworkConfig(68, input_size=128, heatmap_size=64, width=0.25)).eval()
     path = tmp_path_factory.mktemp("models") / "noise.safetensors"

@@ -15,6 +15,7 @@ import torch
 from models.checkpoint import FaceModel
 from models.heatmaps import collapse_heatmaps
 from models.registry import open_model
+from models.shape_prior import decode_face
 from tracker.assets import demo_clip
 from tracker.backends import Backend, PredictionRequest, choose_backend
 from tracker.backends.self_test import MAX_DEVIATION
@@ -68,6 +69,20 @@ def test_a_backend_agrees_with_the_network(backend: Backend, model: FaceModel, c
     assert prediction.reconstructions.dtype == np.uint8
     assert np.abs(prediction.reconstructions - reconstructions.numpy()).max() <= 1.5
     assert prediction.confidence.mean() > 0.5
+
+
+@pytest.mark.parametrize("name", ["openvino", "eager"])
+def test_a_backend_asks_the_models_prior(name: str, model_with_prior: FaceModel, crops: ImageArray) -> None:
+    if name == "openvino":
+        _skip_without_openvino()
+    model, network = model_with_prior, model_with_prior.network
+    found = choose_backend(name, model).backend.predict(crops)
+    images = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        maps, size = network(images), network.config.input_size
+        asked, alone = (decode_face(maps, size, prior=prior).points.numpy() for prior in (model.shape_prior, None))
+    assert np.abs(found.points - asked).max() < 0.05
+    assert np.abs(alone - asked).max() > 0.5
 
 
 def test_the_heatmap_of_one_landmark_is_its_own(backend: Backend, model: FaceModel, crops: ImageArray) -> None:

@@ -26,6 +26,7 @@ from tracker.export import ExportReport, export_metadata, export_model
 from tracker.export.onnx_file import run_onnx
 from tracker.export.openvino_file import run_openvino
 from tracker.sources import open_source
+from tracker.types import ImageArray
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 BOX = (461, 248, 715, 501)  # of the face in the demo clip's first frame, as in the document
@@ -59,6 +60,14 @@ def test_an_onnx_file_computes_what_eager_does(onnx_export: ExportReport, model:
         assert wanted.reconstructions is not None
         difference = found["reconstructions"].astype(int) - wanted.reconstructions.astype(int)
         assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.slow
+def test_the_models_prior_goes_into_the_file(model_with_prior: FaceModel, crops: ImageArray, tmp_path: Path) -> None:
+    _needs("onnx", "onnxscript", "onnxruntime")
+    report = export_model(model_with_prior, tmp_path / "prior.onnx", "onnx")
+    (found,) = run_onnx(report.paths[0], [crops])
+    assert np.abs(found["points"] - EagerBackend(model_with_prior, "cpu").predict(crops).points).max() < 1e-2
 
 
 @pytest.mark.slow

@@ -106,6 +106,10 @@ def test_other_code_makes_another_engine(model: FaceModel, monkeypatch: pytest.M
     assert weights_hash(model) != before
 
 
+def test_another_prior_makes_another_engine(model: FaceModel, model_with_prior: FaceModel) -> None:
+    assert weights_hash(model_with_prior) != weights_hash(model)
+
+
 def test_engines_that_were_not_used_for_long_go_first() -> None:
     keys = [{"backend": "test", "number": str(number)} for number in range(5)]
     for age, key in enumerate(keys):

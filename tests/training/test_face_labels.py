@@ -71,6 +71,12 @@ def test_labels_serve_at_any_size_of_the_same_crops(labels: Path, faces: Path, s
     assert (found_at(size, seen) - batch.points).norm(dim=-1).median() < 0.01 * size
 
 
+def test_a_prior_is_not_learned_beside_another_models_labels(labels: Path, faces: Path) -> None:
+    recipe = recipe_for(labels, faces, 128)
+    with pytest.raises(FewmarkError, match="shape_faces is for labels by the moving average"):
+        Teacher(replace(recipe, unlabelled=replace(recipe.unlabelled, shape_faces=100)), IBUG_68)
+
+
 def found_at(size: int, points: Tensor) -> Tensor:
     """Pixels of a 128 px crop as those of one with another side."""
     return (points + 0.5) * size / 128 - 0.5

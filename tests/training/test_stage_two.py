@@ -247,6 +247,8 @@ def test_with_what_the_average_learned_of_faces_a_resumed_run_ends_like_an_unint
     a, b, c = (load_model(path).network.head.lin.weight for path in (whole, resumed, plain))
     torch.testing.assert_close(a, b, atol=1e-4, rtol=0)
     assert not torch.allclose(a, c, atol=1e-4, rtol=0)
+    assert load_model(whole).shape_prior is not None
+    assert load_model(plain).shape_prior is None
 
 
 def test_a_decoder_that_is_passed_twice_keeps_its_batch_statistics(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +14,8 @@ from models.checkpoint import FaceModel
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork
 from models.folding import Network, fold_batch_norm
-from models.heatmaps import collapse_heatmaps, decode_heatmaps
+from models.heatmaps import collapse_heatmaps
+from models.shape_prior import decode_face
 from tracker.backends.base import LANDMARKS_ONLY, Prediction, PredictionRequest
 from tracker.types import FloatArray, ImageArray
 
@@ -38,6 +40,7 @@ class EagerBackend:
             self._network = self._prepared(model.network)
         except (RuntimeError, AssertionError) as error:
             raise FewmarkError(f"device {device}: not usable ({str(error).splitlines()[0]}); leave it out") from error
+        self._shape_prior = copy.deepcopy(model.shape_prior).to(self._device) if model.shape_prior else None
         self._autoencoder = model.autoencoder
         self.device = _describe(self._device)
 
@@ -47,7 +50,7 @@ class EagerBackend:
         images = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).float().div_(255)
         network, kind = self._network, self._config.heatmap_kind
         maps = network(images)
-        decoded = decode_heatmaps(maps, self._config.input_size, kind=kind)
+        decoded = decode_face(maps, self._config.input_size, kind=kind, prior=self._shape_prior)
         shown = maps if request.heatmap_of is None else maps[:, [request.heatmap_of]]
         return Prediction(
             points=_numpy(decoded.points),

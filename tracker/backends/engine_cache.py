@@ -16,7 +16,7 @@ from types import ModuleType
 import platformdirs
 import torch
 
-from models import autoencoder, calibration, face_network, folding, heatmaps, transfer_layers
+from models import autoencoder, calibration, face_network, folding, heatmaps, shape_prior, transfer_layers
 from models.checkpoint import FaceModel, read_safetensors, write_safetensors
 from models.errors import FewmarkError
 from tracker.backends import graph
@@ -45,8 +45,12 @@ def weights_hash(model: FaceModel) -> str:
     And over the code that becomes part of an engine: a developer changes it without another version.
     """
     digest = hashlib.sha256(json.dumps([fewmark_version(), asdict(model.network.config)]).encode())
-    digest.update(code_hash(autoencoder, calibration, face_network, folding, heatmaps, transfer_layers, graph).encode())
-    for network in (model.network, model.autoencoder):
+    digest.update(
+        code_hash(
+            autoencoder, calibration, face_network, folding, heatmaps, shape_prior, transfer_layers, graph
+        ).encode()
+    )
+    for network in (model.network, model.autoencoder, model.shape_prior):
         for name, tensor in network.state_dict().items() if network is not None else ():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().numpy().tobytes())

@@ -5,6 +5,8 @@ Legend: B crops, K landmarks, S crop side, h heatmap side.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +15,8 @@ from models.calibration import ConfidenceCalibration
 from models.checkpoint import FaceModel
 from models.face_network import FaceNetwork
 from models.folding import fold_batch_norm
-from models.heatmaps import collapse_heatmaps, decode_heatmaps
+from models.heatmaps import collapse_heatmaps
+from models.shape_prior import decode_face
 
 
 class CropGraph(nn.Module):
@@ -48,6 +51,7 @@ class CropGraph(nn.Module):
         if dtype != torch.float32:
             # From 8 to 16, where many peaks lie, float16 has steps of 1/128: pixels of a blurred peak become equals.
             self.network.head.lin = _InFloat32(self.network.head.lin)
+        self.shape_prior = copy.deepcopy(model.shape_prior)
         self.autoencoder: Autoencoder | None = None
         if reconstruct and model.autoencoder is not None:
             self.autoencoder = fold_batch_norm(model.autoencoder).to(dtype)
@@ -81,7 +85,7 @@ class CropGraph(nn.Module):
     def read(self, maps: Tensor, landmark: Tensor | None = None) -> list[Tensor]:
         """What ``forward`` returns but for the reconstruction, from the network's heatmaps (B, K, h, h)."""
         maps, kind = maps.float(), self.config.heatmap_kind
-        points, confidence = decode_heatmaps(maps, self.config.input_size, kind=kind)
+        points, confidence = decode_face(maps, self.config.input_size, kind=kind, prior=self.shape_prior)
         outputs = [points, confidence if self.calibration is None else self.calibration(confidence)]
         if self.heatmaps:
             outputs.append(collapse_heatmaps(maps, kind))

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork
 from models.folding import fold_batch_norm
-from models.heatmaps import decode_heatmaps
+from models.shape_prior import decode_face
 from tracker.batch import OutputChoice
 from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix
 from tracker.detectors import FaceDetector
@@ -164,7 +164,7 @@ class StageBench:
                 pixels = torch.from_numpy(crop[None])
                 heatmaps = self._network(pixels.permute(0, 3, 1, 2).float().div_(255))
             with timer.stage("decode heatmaps"):
-                decode_heatmaps(heatmaps, size, kind=kind)
+                decode_face(heatmaps, size, kind=kind, prior=model.shape_prior)
         with timer.stage("overlay"):
             image = render(result, OutputChoice().overlays, self._context)
         with timer.stage("encode"):
