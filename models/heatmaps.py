@@ -186,11 +186,12 @@ def heatmap_spread(
     off_y = torch.arange(h, device=points.device, dtype=points.dtype) - points[..., 1:2]
     near_x = torch.exp(-(off_x**2) / (2 * window_sigma**2))
     near_y = torch.exp(-(off_y**2) / (2 * window_sigma**2))
-    mass = probability * near_y.unsqueeze(-1) * near_x.unsqueeze(-2)
-    mass = mass / mass.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
-    xx = (mass.sum(dim=-2) * off_x**2).sum(dim=-1)
-    yy = (mass.sum(dim=-1) * off_y**2).sum(dim=-1)
-    xy = ((mass @ off_x.unsqueeze(-1)).squeeze(-1) * off_y).sum(dim=-1)
+    # Moments over y as one product: (B, K, 3, h) @ (B, K, h, w).
+    plain, first, second = (torch.stack([near_y * off_y**n for n in range(3)], dim=-2) @ probability).unbind(dim=-2)
+    mass = (plain * near_x).sum(dim=-1).clamp_min(1e-12)
+    xx = (plain * near_x * off_x**2).sum(dim=-1) / mass
+    xy = (first * near_x * off_x).sum(dim=-1) / mass
+    yy = (second * near_x).sum(dim=-1) / mass
     return torch.stack((torch.stack((xx, xy), dim=-1), torch.stack((xy, yy), dim=-1)), dim=-2)
 
 

@@ -70,7 +70,7 @@ def test_the_spread_is_the_maps_covariance(along: float, narrower: float, angle:
     y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     off = torch.stack((x, y), dim=-1) - point
     logits = -0.5 * (off @ torch.linalg.inv(covariance) * off).sum(dim=-1)
-    found = heatmap_spread(logits[None, None], point[None, None])[0, 0]
+    found = heatmap_spread(logits[None, None], point[None, None].float())[0, 0]
     # The product with the window's Gaussian is a Gaussian again.
     windowed = torch.linalg.inv(torch.linalg.inv(covariance) + torch.eye(2) / 25)
     torch.testing.assert_close(found, windowed, rtol=0.01, atol=0.01, check_dtype=False)
