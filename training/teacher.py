@@ -40,6 +40,7 @@ class TaughtBatch(NamedTuple):
 
 _FIT_EVERY = 100  # steps
 _FITTED_TOGETHER = 16  # faces
+_FEWEST = 20  # faces
 
 
 class _Look(NamedTuple):
@@ -61,6 +62,11 @@ class Teacher:
         settings, size = recipe.unlabelled, recipe.network.input_size
         self.prior: ShapePrior | None = None  # what the average has learned of how landmarks lie to each other
         self._labelled: tuple[Tensor, Tensor] | None = None  # points (N, K, 2) crop pixels, confidence (N, K)
+        if 0 < settings.shape_faces < _FEWEST:
+            raise FewmarkError(
+                f"recipe {recipe.name}: unlabelled: shape_faces = {settings.shape_faces}: so few faces tell nothing of "
+                f"others; take {_FEWEST} or more, better hundreds"
+            )
         if settings.labels is None:
             self._images = load_faces(settings.roots, size=size, held_out=0.0).images
             return

@@ -77,6 +77,12 @@ def test_a_prior_is_not_learned_beside_another_models_labels(labels: Path, faces
         Teacher(replace(recipe, unlabelled=replace(recipe.unlabelled, shape_faces=100)), IBUG_68)
 
 
+def test_a_prior_needs_more_than_a_handful_of_faces(faces: Path) -> None:
+    few = UnlabelledConfig(roots=(faces,), weight=1.0, shape_faces=5)
+    with pytest.raises(FewmarkError, match="shape_faces = 5: so few faces tell nothing of others"):
+        Teacher(LandmarkRecipe(name="few", unlabelled=few), IBUG_68)
+
+
 def found_at(size: int, points: Tensor) -> Tensor:
     """Pixels of a 128 px crop as those of one with another side."""
     return (points + 0.5) * size / 128 - 0.5
