@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from models.autoencoder import CHANNEL_MEAN, Decoder, Encoder
-from models.heatmaps import DecodedHeatmaps, HeatmapKind, decode_heatmaps
+from models.heatmaps import DecodedHeatmaps, HeatmapKind
+from models.shape_prior import ShapePrior, decode_face
 from models.transfer_layers import LandmarkHead
 
 
@@ -73,9 +74,9 @@ class FaceNetwork(nn.Module):
         features = self.encoder.features(images - self.channel_mean)
         return self.head(self.decoder, features), self.decoder(features.z) + self.channel_mean
 
-    def locate(self, images: Tensor) -> DecodedHeatmaps:
+    def locate(self, images: Tensor, prior: ShapePrior | None = None) -> DecodedHeatmaps:
         """Points in crop pixels (B, K, 2) and confidences (B, K), from (B, 3, S, S) RGB in 0..1."""
-        return decode_heatmaps(self.forward(images), self.config.input_size, kind=self.config.heatmap_kind)
+        return decode_face(self.forward(images), self.config.input_size, kind=self.config.heatmap_kind, prior=prior)
 
     def encode(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) RGB in 0..1 to the latent code (B, Z)."""

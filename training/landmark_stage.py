@@ -16,7 +16,7 @@ from models.checkpoint import FaceModel, save_model
 from models.errors import FewmarkError
 from models.face_network import FaceNetwork
 from models.registry import TRAINED_MODEL_FILE
-from models.shape_prior import ShapePrior, decode_face
+from models.shape_prior import ShapePrior
 from tracker.config import DetectionConfig
 from tracker.pipeline import open_detector
 from training.config import LandmarkRecipe
@@ -199,12 +199,10 @@ def validate(
 ) -> dict[str, float]:
     """NME and failure rate on unaugmented crops around the labels."""
     network.eval()
-    size, kind = network.config.input_size, network.config.heatmap_kind
     prior = copy.deepcopy(prior).to(device) if prior else None
     predicted, truth = [], []
     for images, points, _ in crops.exact(batch_size):
-        found = decode_face(network(images.to(device)), size, kind=kind, prior=prior)
-        predicted.append(found.points.cpu().numpy())
+        predicted.append(network.locate(images.to(device), prior).points.cpu().numpy())
         truth.append(points.numpy())
     visible = crops.visible.numpy() > 0
     errors = point_errors(np.concatenate(predicted), np.concatenate(truth), visible, crops.scheme)
