@@ -30,7 +30,7 @@ from models.landmark_schemes import LandmarkScheme, scheme_from_dict
 from models.shape_prior import ShapePrior
 
 FORMAT = "fewmark-model"
-FORMAT_VERSION = 3  # 2: a model may carry an autoencoder; 3: and a prior over its landmarks
+FORMAT_VERSION = 4  # 2: a model may carry an autoencoder; 3: a prior over its landmarks; 4: its labels' offset
 _HEADER_KEY = "fewmark"
 _AUTOENCODER_PREFIX = "autoencoder."
 _PRIOR_PREFIX = "shape_prior."
@@ -53,6 +53,7 @@ class FaceModel:
     calibration: ConfidenceCalibration | None = None  # None: confidences stay as decoding gives them
     autoencoder: Autoencoder | None = None  # for the network's crops, or the same ones at half their side
     shape_prior: ShapePrior | None = None  # what makes points of heatmaps that are vague; None: decoding alone does
+    label_offset: float = 0.0  # of a crop's side: by how much its labels lie to the right of what it can learn of them
 
     def __post_init__(self) -> None:
         if self.autoencoder is None:
@@ -81,6 +82,14 @@ class FaceModel:
         """Raw confidences (..., K) as they are published: through the calibration, if there is one."""
         return confidence if self.calibration is None else self.calibration.apply(confidence)
 
+    def as_labelled(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Points (..., 2), pixels of level crops, as they are published: where the people put them who labelled faces.
+
+        A network that learned from faces and their mirror images sees landmarks where a mirror leaves them. Labels may
+        all lie to one side of that (``training/label_offset.py``).
+        """
+        return points + np.array([self.label_offset * self.network.config.input_size, 0], np.float32)
+
 
 def save_model(path: Path, model: FaceModel, *, half: bool = False) -> None:
     """Writes the file whole or not at all.
@@ -96,6 +105,7 @@ def save_model(path: Path, model: FaceModel, *, half: bool = False) -> None:
         "crop_rule": asdict(model.crop_rule),
         "reconstructs": model.reconstructs,
         "provenance": model.provenance,
+        "label_offset": model.label_offset,
     }
     if model.calibration is not None:
         header["calibration"] = model.calibration.to_dict()
@@ -130,6 +140,7 @@ def load_model(path: Path) -> FaceModel:
             calibration=None if calibration is None else calibration_from_dict(calibration),
             autoencoder=autoencoder,
             shape_prior=ShapePrior(**prior) if prior else None,
+            label_offset=float(header.get("label_offset", 0)),
         )
     except (KeyError, TypeError, RuntimeError) as error:
         raise FewmarkError(f"{path}: its header and its weights don't fit together ({error})") from error

@@ -128,7 +128,7 @@ class FaceLocator:
     def _located(
         self, prediction: Prediction, i: int, crop: ImageArray, matrix: Matrix, face_id: int | None
     ) -> LocatedFace:
-        points = transform_points(prediction.points[i], matrix).astype(np.float32)
+        points = transform_points(self._model.as_labelled(prediction.points[i]), matrix).astype(np.float32)
         confidence = prediction.confidence[i]
         reconstruction = None if prediction.reconstructions is None else prediction.reconstructions[i]
         error = None

@@ -77,6 +77,15 @@ class LabelledCrops:
         visible = torch.where(crops.mirrored[:, None], visible[:, mirror], visible)
         return Batch(change_appearance(crops.images, config, generator, share), crops.points, visible)
 
+    def spread(self, count: int) -> LabelledCrops:
+        """``count`` of the faces, evenly spread over all; or all, where there are no more."""
+        if count >= len(self):
+            return self
+        chosen = torch.linspace(0, len(self) - 1, count).round().long()
+        return dataclasses.replace(
+            self, images=self.images[chosen], points=self.points[chosen], visible=self.visible[chosen]
+        )
+
     def exact(self, batch_size: int) -> Iterator[Batch]:
         """All faces in their order, as the tracker would cut them."""
         first = (self.images.shape[-1] - self.size) // 2

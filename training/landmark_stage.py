@@ -22,6 +22,7 @@ from tracker.pipeline import open_detector
 from training.config import LandmarkRecipe
 from training.datasets import FaceSample, get_dataset, split_validation
 from training.face_square import needs_face_square, with_face_square
+from training.label_offset import measure_label_offset
 from training.labelled_crops import LabelledCrops, load_crops
 from training.landmark_objective import LandmarkObjective, Targets
 from training.metrics import failure_rate, nme_per_face, point_errors
@@ -124,9 +125,15 @@ def train_on_faces(
         state.update(loss, factor)
         return Step({"loss": loss}, factor * phase.head)
 
+    def label_offset() -> float:
+        if recipe.augmentation.flip == 0:  # then the network has learned it
+            return 0.0
+        return measure_label_offset(state.averaged, crops, run.device, teacher.prior if teacher else None)
+
     def measure() -> Measured:
         assert held_out is not None
-        scores = validate(state.averaged, held_out, batch, run.device, teacher.prior if teacher else None)
+        prior = teacher.prior if teacher else None
+        scores = validate(state.averaged, held_out, batch, run.device, prior, label_offset())
         return Measured(scores, f"validation NME {scores['nme_percent']:.2f} %")
 
     scores = run.carry_out(plan, state, advance, measure if held_out else None, notes)
@@ -148,6 +155,7 @@ def train_on_faces(
         provenance=provenance,
         autoencoder=start.kept_autoencoder,
         shape_prior=teacher.prior if teacher else None,
+        label_offset=label_offset(),
     )
     path = out / RESULT_FILE
     save_model(path, trained, half=True)
@@ -195,14 +203,21 @@ def without_paths(recipe: LandmarkRecipe) -> LandmarkRecipe:
 
 @torch.no_grad()
 def validate(
-    network: FaceNetwork, crops: LabelledCrops, batch_size: int, device: torch.device, prior: ShapePrior | None = None
+    network: FaceNetwork,
+    crops: LabelledCrops,
+    batch_size: int,
+    device: torch.device,
+    prior: ShapePrior | None = None,
+    label_offset: float = 0.0,
 ) -> dict[str, float]:
-    """NME and failure rate on unaugmented crops around the labels."""
+    """NME and failure rate on unaugmented crops around the labels; ``label_offset`` is a share of the crop's side."""
     network.eval()
     prior = copy.deepcopy(prior).to(device) if prior else None
     predicted, truth = [], []
     for images, points, _ in crops.exact(batch_size):
-        predicted.append(network.locate(images.to(device), prior).points.cpu().numpy())
+        found = network.locate(images.to(device), prior).points
+        found[..., 0] += label_offset * crops.size
+        predicted.append(found.cpu().numpy())
         truth.append(points.numpy())
     visible = crops.visible.numpy() > 0
     errors = point_errors(np.concatenate(predicted), np.concatenate(truth), visible, crops.scheme)

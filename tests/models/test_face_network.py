@@ -88,13 +88,14 @@ def test_folding_batch_normalisation_changes_nothing(input_size: int, skips: boo
 @pytest.mark.parametrize("half", [False, True])
 def test_a_model_file_brings_back_the_same_model(tmp_path: Path, half: bool) -> None:
     network = randomised(FaceNetwork(FaceNetworkConfig(68, 128, 64, skip_connections=True)))
-    model = FaceModel("test", network, IBUG_68, CropRule(1.4, 0.05, False), True, {"data": "none"})
+    model = FaceModel("test", network, IBUG_68, CropRule(1.4, 0.05, False), True, {"data": "none"}, label_offset=0.01)
     path = tmp_path / "sub" / "test.safetensors"
     save_model(path, model, half=half)
     loaded = load_model(path)
     assert (loaded.name, loaded.scheme, loaded.crop_rule) == ("test", IBUG_68, CropRule(1.4, 0.05, False))
     assert loaded.reconstructs
     assert loaded.provenance == {"data": "none"}
+    assert loaded.label_offset == 0.01
     assert loaded.network.config == network.config
     for key, value in network.state_dict().items():
         tolerance = {"atol": 1e-3, "rtol": 1e-3} if half else {"atol": 0, "rtol": 0}

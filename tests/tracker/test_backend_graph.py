@@ -85,13 +85,21 @@ def test_calibrated_confidences_are_those_of_the_model(model: FaceModel, crops: 
     curves = (0.1, 0.1, 0.3, 0.9), (0.0, 0.5, 0.75, 1.0)
     calibration = ConfidenceCalibration((0.0, 0.3, 0.35, 1.0), curves, tuple(i % 2 for i in range(count)))
     calibrating = replace(model, calibration=calibration)
-    raw, calibrated = (CropGraph(calibrating, calibrate=wanted)(crops)[1].numpy() for wanted in (False, True))
+    raw, calibrated = (CropGraph(calibrating, publish=wanted)(crops)[1].numpy() for wanted in (False, True))
     assert np.abs(calibrated - calibrating.calibrated(raw)).max() < 1e-5
     assert np.abs(calibrated - raw).max() > 0.01
-    module = CropGraph(calibrating, calibrate=True).calibration
+    module = CropGraph(calibrating, publish=True).calibration
     assert module is not None
     everywhere = np.linspace(0, 1, 501, dtype=np.float32)[:, None].repeat(count, axis=1)
     assert np.abs(module(torch.from_numpy(everywhere)).numpy() - calibrating.calibrated(everywhere)).max() < 1e-5
+
+
+@torch.inference_mode()
+def test_published_points_lie_where_the_labels_do(model: FaceModel, crops: torch.Tensor) -> None:
+    offset = replace(model, label_offset=0.01)
+    seen, published = (CropGraph(offset, publish=wanted)(crops)[0].numpy() for wanted in (False, True))
+    assert np.abs(published - offset.as_labelled(seen)).max() < 1e-4
+    assert np.abs(published - seen - [0.01 * crops.shape[1], 0]).max() < 1e-4
 
 
 @pytest.mark.slow  # processors compute float16 slowly

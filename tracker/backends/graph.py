@@ -28,11 +28,13 @@ class CropGraph(nn.Module):
     Args:
         heatmaps: also return heatmaps for display.
         reconstruct: also return what the model's reconstructor makes of the crops.
-        calibrate: put confidences through the model's calibration, if it has one; the tracker does that by itself.
+        publish: points and confidences as users get them, with the labels' offset and through the model's calibration;
+            the tracker does that by itself.
         dtype: of the network's weights and activations, but for those of the layer that gives the heatmaps.
     """
 
     channel_mean: Tensor
+    label_offset: Tensor | None  # (2,) crop pixels
 
     def __init__(
         self,
@@ -40,7 +42,7 @@ class CropGraph(nn.Module):
         *,
         heatmaps: bool = False,
         reconstruct: bool = False,
-        calibrate: bool = False,
+        publish: bool = False,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
@@ -55,7 +57,9 @@ class CropGraph(nn.Module):
         self.autoencoder: Autoencoder | None = None
         if reconstruct and model.autoencoder is not None:
             self.autoencoder = fold_batch_norm(model.autoencoder).to(dtype)
-        calibration = model.calibration if calibrate else None
+        offset = [model.label_offset * self.config.input_size, 0] if publish and model.label_offset else None
+        self.register_buffer("label_offset", None if offset is None else torch.tensor(offset))
+        calibration = model.calibration if publish else None
         self.calibration = None if calibration is None else _CalibrationCurves(calibration)
         self.eval().requires_grad_(False)
 
@@ -86,6 +90,8 @@ class CropGraph(nn.Module):
         """What ``forward`` returns but for the reconstruction, from the network's heatmaps (B, K, h, h)."""
         maps, kind = maps.float(), self.config.heatmap_kind
         points, confidence = decode_face(maps, self.config.input_size, kind=kind, prior=self.shape_prior)
+        if self.label_offset is not None:
+            points = points + self.label_offset
         outputs = [points, confidence if self.calibration is None else self.calibration(confidence)]
         if self.heatmaps:
             outputs.append(collapse_heatmaps(maps, kind))

@@ -81,7 +81,7 @@ def export_model(
         raise FewmarkError(f"{path}: files of format {file_format} end in {chosen.suffix}; name it so")
     if reconstruct and not model.reconstructs:
         raise FewmarkError(f"model {model.name} makes no reconstructions; leave them out, or choose another model")
-    graph = CropGraph(model, heatmaps=heatmaps, reconstruct=reconstruct, calibrate=True)
+    graph = CropGraph(model, heatmaps=heatmaps, reconstruct=reconstruct, publish=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as scratch:
@@ -111,7 +111,7 @@ def _check(model: FaceModel, chosen: _Format, path: Path) -> tuple[int, float, f
     request = PredictionRequest(heatmaps="heatmaps" in together, reconstructions="reconstructions" in together)
     wanted = EagerBackend(model, "cpu").predict(crops, request)
     expected = {
-        "points": (wanted.points, MAX_POINT_DEVIATION),
+        "points": (model.as_labelled(wanted.points), MAX_POINT_DEVIATION),
         "confidence": (model.calibrated(wanted.confidence), MAX_CONFIDENCE_DEVIATION),
         "heatmaps": (wanted.heatmaps, MAX_HEATMAP_DEVIATION),
         "reconstructions": (wanted.reconstructions, MAX_COLOUR_DEVIATION),

@@ -143,7 +143,7 @@ def _on_true_crop(
     matrix = frame_from_crop_matrix(box, size, model.crop_rule)
     crop = cut_crop(image, matrix, size).image[None]
     prediction = predict_both_ways(backend, crop, model.scheme) if flip else backend.predict(crop)
-    points = transform_points(prediction.points[0], matrix).astype(np.float32)
+    points = transform_points(model.as_labelled(prediction.points[0]), matrix).astype(np.float32)
     return points, model.calibrated(prediction.confidence[0])
 
 
