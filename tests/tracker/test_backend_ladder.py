@@ -174,7 +174,9 @@ def test_the_survey_tests_all_and_marks_what_is_chosen(model: FaceModel) -> None
     by_name: dict[str, Rung] = {rung.backend: rung for rung in rungs}
     assert [rung.backend for rung in rungs if rung.chosen] == ["openvino"]
     assert by_name["openvino"].deviation is not None
-    assert by_name["openvino"].deviation.largest < 0.05
+    assert by_name["openvino"].deviation.is_small
+    if by_name["openvino"].device.endswith("f32"):
+        assert by_name["openvino"].deviation.largest < 0.05
     assert by_name["eager"].device.startswith("CPU")
     assert all(0 < (by_name[name].start_s or 0) < 60 for name in ("openvino", "eager"))
     for name in ON_NVIDIA:
