@@ -44,12 +44,12 @@ MODELS: dict[str, ShippedFile] = {
         ShippedFile(
             name="fine256",
             summary="68 points from 256 px crops: encoder, decoder and ITLs with skip connections at half width",
-            sha256="90433f9c14bc61adece5bd68e19caaa867f9457601c0fdf7988dc0f76b0d36fd",
+            sha256="e939007f1100b97bfcdce52221f4e45b12e6c428029021db52b1a5bae8ffcecb",
         ),
         ShippedFile(
             name="fast128",
             summary="68 points from 128 px crops: what fine256 grew from; faster, and less accurate",
-            sha256="7670271e7a5389878b32a396c0b1000fa00bcbd8e828cd8ea2c1dfa940abcbe5",
+            sha256="b66af64262d41be15ab204e627385ebee0e6c7acd8a9fe59df22f6e4477e0d66",
         ),
         ShippedFile(
             name="exact256",

@@ -114,7 +114,9 @@ def test_the_documents_example_runs_without_this_project(tmp_path: Path) -> None
     to_crop = np.array([[128 / side, 0, -x * 128 / side], [0, 128 / side, -y * 128 / side]])
     to_crop[:, 2] += 64 / side - 0.5
     crop = cv2.warpAffine(image, to_crop, (128, 128), flags=cv2.INTER_AREA)
-    wanted = (EagerBackend(model, "cpu").predict(crop[None]).points[0] + 0.5) * side / 128 - 0.5 + (x, y)
+    wanted = (
+        (model.as_labelled(EagerBackend(model, "cpu").predict(crop[None]).points[0]) + 0.5) * side / 128 - 0.5 + (x, y)
+    )
     # Pillow averages where it makes smaller, warpAffine does not: some tenths of a pixel of a 250 px face.
     assert np.abs(points - wanted).mean() < 0.01 * side
     assert points.min(axis=0) == pytest.approx((left, top), abs=12)
