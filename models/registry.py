@@ -54,7 +54,7 @@ MODELS: dict[str, ShippedFile] = {
         ShippedFile(
             name="exact256",
             summary="68 points from 256 px crops: fine256 widened; the most accurate, and slower",
-            sha256="0a40f9303a1c93526229720e1e6c2082994f77e05c1427ff8b973da0f56d129b",
+            sha256="f7949ba794cd6210cf129d62e3a546cc72fa37ebe8b0fe8d7ed6f101b22b7f42",
         ),
     )
 }
