@@ -86,7 +86,7 @@ def test_labels_are_read_as_the_data_set_that_is_named(tmp_path: Path) -> None:
     assert "dataset 'nothing' is unknown; choose one of 300w, " in run.stderr
 
 
-@pytest.mark.parametrize(("command", "recipe"), [("autoencoder", "face128"), ("descriptors", "rematch128")])
+@pytest.mark.parametrize(("command", "recipe"), [("autoencoder", "face128"), ("descriptors", "match128")])
 def test_a_run_starts_from_what_the_command_names(tmp_path: Path, command: str, recipe: str) -> None:
     arguments = ["train", command, recipe, "--faces", tmp_path, "--start-from", "mine.safetensors", "--out", tmp_path]
     run = CliRunner().invoke(app, [str(argument) for argument in arguments])

@@ -26,7 +26,7 @@ _AutoencoderRecipe = Annotated[
     ),
 ]
 _DescriptorRecipe = Annotated[
-    Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one: match128, rematch128.")
+    Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one: match128.")
 ]
 _LandmarkRecipe = Annotated[
     Path,
