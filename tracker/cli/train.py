@@ -25,9 +25,7 @@ _AutoencoderRecipe = Annotated[
         "3fabrec-autoencoder256."
     ),
 ]
-_DescriptorRecipe = Annotated[
-    Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one: match128.")
-]
+_DescriptorRecipe = Annotated[Path, typer.Argument(help="A recipe (TOML), or the name of a shipped one: match128.")]
 _LandmarkRecipe = Annotated[
     Path,
     typer.Argument(
