@@ -5,7 +5,7 @@ finds landmarks where a mirror leaves them; whatever part of the labels a mirror
 it is at hand, all labels lie 0.8 to 0.9 pixels of the photo to the right, as if one had been added to pixels once too
 often: 0.8 % of the eye distance. Up and down, networks learn whatever there is. So that both directions follow the
 labels alike, what is missing is measured on the training faces, stored in the model, and added to its answers. Training
-does so at its end; for a model that is finished, without it or with another:
+does so on its way; for a model that is finished, without it or with another:
 
     python -m training.label_offset MODEL.safetensors PATH/TO/300W --out FILE
 """
@@ -27,8 +27,36 @@ from models.shape_prior import ShapePrior
 from training.datasets import get_dataset, split_validation
 from training.labelled_crops import LabelledCrops, load_crops, mirror_points, mirrored
 
+EARLY = 50  # steps of a run after which it is measured first
 MEASURED_FACES = 128  # the mean error of so many differs from that of all by a tenth of the offset
 _BATCH = 16
+
+
+class LabelOffset:
+    """The offset of a run's labels: the largest that was seen on the way.
+
+    A few faces are learned by heart, each one and its mirror image, and then hide it: so it is looked for early, when
+    the network still takes faces for faces, and again later, when it knows better.
+    """
+
+    def __init__(self, *, mirrors: bool) -> None:
+        """With ``mirrors``, the network learns from mirror images; otherwise it learns the offset itself."""
+        self.value = 0.0  # in units of the crop's side
+        self._mirrors = mirrors
+
+    def look(self, network: FaceNetwork, crops: LabelledCrops, device: torch.device, prior: ShapePrior | None) -> float:
+        """The value, after a measurement more; arguments as for ``measure_label_offset``."""
+        if self._mirrors:
+            self.value = max(self.value, measure_label_offset(network, crops, device, prior), key=abs)
+        return self.value
+
+    def state(self) -> dict[str, Tensor]:
+        """For a checkpoint."""
+        return {"value": torch.tensor(self.value, dtype=torch.float64)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on with what ``state`` gave."""
+        self.value = float(state["value"])
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from tracker.pipeline import open_detector
 from training.config import LandmarkRecipe
 from training.datasets import FaceSample, get_dataset, split_validation
 from training.face_square import needs_face_square, with_face_square
-from training.label_offset import measure_label_offset
+from training.label_offset import EARLY, LabelOffset
 from training.labelled_crops import LabelledCrops, load_crops
 from training.landmark_objective import LandmarkObjective, Targets
 from training.metrics import failure_rate, nme_per_face, point_errors
@@ -33,7 +33,7 @@ from training.seeding import generator_for
 from training.starting_point import StartingPoint
 from training.teacher import Teacher
 from training.training_run import Measured, Plan, Step, TrainingRun
-from training.training_state import TrainingState
+from training.training_state import Companion, TrainingState
 
 RESULT_FILE = TRAINED_MODEL_FILE
 MIN_STEPS_TO_VALIDATION = 100  # with few labelled faces an epoch is over at once
@@ -88,8 +88,10 @@ def train_on_faces(
     network = start.build_network(scheme)
     size = recipe.network.input_size
     teacher = Teacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
+    offset = LabelOffset(mirrors=recipe.augmentation.flip > 0)
+    companions: dict[str, Companion] = {"label_offset": offset} | ({"teacher": teacher} if teacher else {})
     state = TrainingState(
-        network, recipe.optimiser, run.processes, run.precision, reconstructs_along=along, companion=teacher
+        network, recipe.optimiser, run.processes, run.precision, reconstructs_along=along, companions=companions
     )
     if resume:
         state.restore(run.checkpoint, recipe.phases)
@@ -123,17 +125,17 @@ def train_on_faces(
         with autocast(run.precision, run.device):
             loss = objective(state.shared_network, images, Targets(points, visible), unlabelled)
         state.update(loss, factor)
+        if state.step == EARLY and run.processes.is_main:
+            look_for_offset()
         return Step({"loss": loss}, factor * phase.head)
 
-    def label_offset() -> float:
-        if recipe.augmentation.flip == 0:  # then the network has learned it
-            return 0.0
-        return measure_label_offset(state.averaged, crops, run.device, teacher.prior if teacher else None)
+    def look_for_offset() -> float:
+        return offset.look(state.averaged, crops, run.device, teacher.prior if teacher else None)
 
     def measure() -> Measured:
         assert held_out is not None
         prior = teacher.prior if teacher else None
-        scores = validate(state.averaged, held_out, batch, run.device, prior, label_offset())
+        scores = validate(state.averaged, held_out, batch, run.device, prior, look_for_offset())
         return Measured(scores, f"validation NME {scores['nme_percent']:.2f} %")
 
     scores = run.carry_out(plan, state, advance, measure if held_out else None, notes)
@@ -155,7 +157,7 @@ def train_on_faces(
         provenance=provenance,
         autoencoder=start.kept_autoencoder,
         shape_prior=teacher.prior if teacher else None,
-        label_offset=label_offset(),
+        label_offset=look_for_offset(),
     )
     path = out / RESULT_FILE
     save_model(path, trained, half=True)

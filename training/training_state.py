@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 import torch
@@ -34,7 +35,7 @@ class TrainingState:
     """The network, its moving average, and the optimiser of the current phase.
 
     Args:
-        companion: goes into the checkpoint too.
+        companions: go into the checkpoint too, each under its name.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class TrainingState:
         precision: str,
         *,
         reconstructs_along: bool = False,
-        companion: Companion | None = None,
+        companions: Mapping[str, Companion] = MappingProxyType({}),
     ) -> None:
         # Few channels, transposed convolutions: channels last is as fast in float32, and faster in half precision.
         network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -57,7 +58,7 @@ class TrainingState:
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=precision == "fp16")
         self._average = AveragedModel(network, multi_avg_fn=moving_average(settings.ema_decay), use_buffers=True)
         self._reconstructs_along = reconstructs_along
-        self._companion = companion
+        self._companions = companions
         self._phase = -1
 
     @property
@@ -112,7 +113,7 @@ class TrainingState:
             "scaler": self.scaler.state_dict(),
             "phase": self._phase,
             "step": self.step,
-            "companion": self._companion.state() if self._companion else {},
+            "companions": {name: companion.state() for name, companion in self._companions.items()},
         }
         save_checkpoint(path, state)
 
@@ -131,8 +132,8 @@ class TrainingState:
             self.optimiser.load_state_dict(state["optimiser"])
             self.scaler.load_state_dict(state["scaler"])
             self.step = int(state["step"])
-            if self._companion:
-                self._companion.restore(state.get("companion", {}))
+            for name, companion in self._companions.items():
+                companion.restore(state["companions"][name])
         except (KeyError, IndexError, ValueError, RuntimeError) as error:
             raise FewmarkError(f"{path}: is of another network or recipe ({error}); use another --out") from error
 

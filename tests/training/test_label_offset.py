@@ -12,7 +12,7 @@ from models.checkpoint import FaceModel
 from models.landmark_schemes import scheme_from_names
 from models.registry import open_model
 from training.config import LandmarkRecipe
-from training.label_offset import measure_label_offset, shrunken_mean
+from training.label_offset import LabelOffset, measure_label_offset, shrunken_mean
 from training.labelled_crops import LabelledCrops, load_crops, mirrored
 from training.landmark_stage import read_faces, validate
 
@@ -52,6 +52,25 @@ def test_a_mirror_turns_the_offset_round(model: FaceModel, crops: LabelledCrops)
 def test_without_mirror_pairs_there_is_no_offset(model: FaceModel, crops: LabelledCrops) -> None:
     scheme = scheme_from_names("numbered", [str(i) for i in range(68)])
     assert measure_label_offset(model.network, replace(crops, scheme=scheme), CPU) == 0.0
+
+
+def test_what_was_seen_before_labels_were_learned_by_heart_counts(model: FaceModel, crops: LabelledCrops) -> None:
+    seen = {}
+    offset = LabelOffset(mirrors=True)
+    for pixels in (2.0, -4.0, 0.1):
+        moved = replace(crops, points=crops.points + torch.tensor([pixels, 0.0]))
+        seen[pixels] = offset.look(model.network, moved, CPU, None)
+    assert seen[2.0] > 0
+    assert seen[-4.0] < -seen[2.0]
+    assert seen[0.1] == seen[-4.0] == offset.value
+    resumed = LabelOffset(mirrors=True)
+    resumed.restore(offset.state())
+    assert resumed.value == offset.value
+
+
+def test_a_network_that_sees_no_mirror_images_learns_the_offset_itself(model: FaceModel, crops: LabelledCrops) -> None:
+    moved = replace(crops, points=crops.points + torch.tensor([4.0, 0.0]))
+    assert LabelOffset(mirrors=False).look(model.network, moved, CPU, None) == 0.0
 
 
 def test_validation_measures_the_model_as_it_answers(model: FaceModel, crops: LabelledCrops) -> None:

@@ -248,6 +248,7 @@ def test_with_what_the_average_learned_of_faces_a_resumed_run_ends_like_an_unint
     torch.testing.assert_close(a, b, atol=1e-4, rtol=0)
     assert not torch.allclose(a, c, atol=1e-4, rtol=0)
     assert load_model(whole).shape_prior is not None
+    assert load_model(whole).label_offset == pytest.approx(load_model(resumed).label_offset, abs=1e-4)
     assert load_model(plain).shape_prior is None
 
 
