@@ -24,8 +24,9 @@ from torch import Tensor
 from models.checkpoint import load_model, save_model
 from models.face_network import FaceNetwork
 from models.shape_prior import ShapePrior
+from training.calibration import fits_into_half
 from training.datasets import get_dataset, split_validation
-from training.labelled_crops import LabelledCrops, load_crops, mirror_points, mirrored
+from training.labelled_crops import LabelledCrops, load_crops, mirror_points
 
 EARLY = 50  # steps of a run after which it is measured first
 MEASURED_FACES = 128  # the mean error of so many differs from that of all by a tenth of the offset
@@ -79,9 +80,9 @@ def measure_label_offset(
     network.eval()
     prior = copy.deepcopy(prior).to(device) if prior else None
     order = torch.tensor(crops.scheme.mirror_permutation)
-    offsets: list[Tensor] = []
+    offsets: list[float] = []
     for batch in crops.spread(MEASURED_FACES).exact(_BATCH):
-        looks = (batch.images, mirrored(batch, crops.scheme).images)
+        looks = (batch.images, batch.images.flip(-1))
         found, in_mirror = (
             network.locate(images.to(device).contiguous(memory_format=torch.channels_last), prior).points.cpu()
             for images in looks
@@ -113,7 +114,8 @@ def main() -> None:
     faces, _ = split_validation(get_dataset(args.dataset).read(args.data, "train").samples, args.validation)
     crops = load_crops(faces, model.network.config.input_size, model.crop_rule)
     offset = measure_label_offset(model.network, crops, torch.device("cpu"), model.shape_prior)
-    save_model(args.out, dataclasses.replace(model, label_offset=offset), half=True)
+    half = fits_into_half(model.network, model.autoencoder)
+    save_model(args.out, dataclasses.replace(model, label_offset=offset), half=half)
     print(f"{args.out}: labels lie {offset:+.5f} crop sides to the right")
 
 

@@ -157,7 +157,7 @@ def train_on_faces(
         provenance=provenance,
         autoencoder=start.kept_autoencoder,
         shape_prior=teacher.prior if teacher else None,
-        label_offset=look_for_offset(),
+        label_offset=offset.value if held_out else look_for_offset(),  # the last validation has just looked
     )
     path = out / RESULT_FILE
     save_model(path, trained, half=True)
