@@ -5,7 +5,8 @@ finds landmarks where a mirror leaves them; whatever part of the labels a mirror
 it is at hand, all labels lie 0.8 to 0.9 pixels of the photo to the right, as if one had been added to pixels once too
 often: 0.8 % of the eye distance. Up and down, networks learn whatever there is. So that both directions follow the
 labels alike, what is missing is measured on the training faces, stored in the model, and added to its answers. Training
-does so on its way; for a model that is finished, without it or with another:
+does so on its way, and teaches labels without it from then on, so that a face and its mirror image tell the same; for
+a model that is finished, without it or with another:
 
     python -m training.label_offset MODEL.safetensors PATH/TO/300W --out FILE
 """

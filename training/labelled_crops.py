@@ -77,6 +77,10 @@ class LabelledCrops:
         visible = torch.where(crops.mirrored[:, None], visible[:, mirror], visible)
         return Batch(change_appearance(crops.images, config, generator, share), crops.points, visible)
 
+    def shifted(self, to_right: float) -> LabelledCrops:
+        """The same faces with all labels moved to the right, by a share of the crop's side."""
+        return dataclasses.replace(self, points=self.points + torch.tensor([to_right * self.size, 0.0]))
+
     def spread(self, count: int) -> LabelledCrops:
         """``count`` of the faces, evenly spread over all; or all, where there are no more."""
         if count >= len(self):

@@ -117,7 +117,8 @@ def train_on_faces(
         number, phase, factor = schedule.at(state.step)
         state.enter(number, phase)
         generator = generator_for(recipe.seed, state.step)
-        images, points, visible = crops.augmented(chosen, recipe.augmentation, generator, run.share, run.device)
+        to_learn = crops.shifted(-offset.value)
+        images, points, visible = to_learn.augmented(chosen, recipe.augmentation, generator, run.share, run.device)
         images = images.contiguous(memory_format=torch.channels_last)
         unlabelled = None
         if teacher is not None and state.step >= recipe.unlabelled.from_step:
@@ -125,17 +126,16 @@ def train_on_faces(
         with autocast(run.precision, run.device):
             loss = objective(state.shared_network, images, Targets(points, visible), unlabelled)
         state.update(loss, factor)
-        if state.step == EARLY and run.processes.is_main:
-            look_for_offset()
+        if state.step in (EARLY, plan.steps) or state.step % plan.measure_every == 0:
+            offset.look(state.averaged, crops, run.device, prior())
         return Step({"loss": loss}, factor * phase.head)
 
-    def look_for_offset() -> float:
-        return offset.look(state.averaged, crops, run.device, teacher.prior if teacher else None)
+    def prior() -> ShapePrior | None:
+        return teacher.prior if teacher else None
 
     def measure() -> Measured:
         assert held_out is not None
-        prior = teacher.prior if teacher else None
-        scores = validate(state.averaged, held_out, batch, run.device, prior, look_for_offset())
+        scores = validate(state.averaged, held_out, batch, run.device, prior(), offset.value)
         return Measured(scores, f"validation NME {scores['nme_percent']:.2f} %")
 
     scores = run.carry_out(plan, state, advance, measure if held_out else None, notes)
@@ -156,8 +156,8 @@ def train_on_faces(
         start.keeps_reconstructing,
         provenance=provenance,
         autoencoder=start.kept_autoencoder,
-        shape_prior=teacher.prior if teacher else None,
-        label_offset=offset.value if held_out else look_for_offset(),  # the last validation has just looked
+        shape_prior=prior(),
+        label_offset=offset.value,
     )
     path = out / RESULT_FILE
     save_model(path, trained, half=True)
