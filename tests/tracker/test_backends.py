@@ -123,13 +123,20 @@ def test_results_are_the_callers_own(backend: Backend, crops: ImageArray) -> Non
     assert np.array_equal(first.points, kept)
 
 
-def test_bf16_stays_close_to_float32(model: FaceModel, crops: ImageArray) -> None:
+@pytest.mark.parametrize("with_prior", [False, True])
+def test_bf16_stays_close_to_float32(
+    model: FaceModel, model_with_prior: FaceModel, crops: ImageArray, with_prior: bool
+) -> None:
+    """What is read from heatmaps is float32 there, too: else landmarks would be off by 0.1 px and more on average."""
     _skip_without_openvino()
     from tracker.backends.openvino import OpenVinoBackend
 
+    model = model_with_prior if with_prior else model
     exact = OpenVinoBackend(model, precision="f32").predict(crops)
     rounded = OpenVinoBackend(model, precision="bf16").predict(crops)
-    assert np.abs(rounded.points - exact.points).max() < MAX_DEVIATION
+    distance = np.linalg.norm(rounded.points - exact.points, axis=-1)
+    assert distance.max() < MAX_DEVIATION
+    assert distance.mean() < 0.08
     assert np.abs(rounded.confidence - exact.confidence).max() < 0.1
 
 

@@ -75,12 +75,15 @@ class CropGraph(nn.Module):
             0..1; with ``heatmaps`` those of all landmarks collapsed, (B, h, h) float32, 0..1, and if there is
             a ``landmark`` likewise its own; with ``reconstruct`` (B, S, S, 3) uint8 RGB.
         """
+        maps, *reconstruction = self.see(crops)
+        return (*self.read(maps, landmark), *reconstruction)
+
+    def see(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """The network's heatmaps (B, K, h, h), and with ``reconstruct`` what ``forward`` returns last."""
         images = self.normalise(crops)
         features = self.network.encoder.features(images.to(self.dtype))
-        outputs = self.read(self.network.head(self.network.decoder, features), landmark)
-        if self.reconstruct:
-            outputs.append(self._reconstruction(images, features.z))
-        return tuple(outputs)
+        maps = self.network.head(self.network.decoder, features)
+        return (maps, self._reconstruction(images, features.z)) if self.reconstruct else (maps,)
 
     def normalise(self, crops: Tensor) -> Tensor:
         """(B, S, S, 3) uint8 to (B, 3, S, S) float32 as the encoder knows them."""
