@@ -40,6 +40,7 @@ _CACHED = 12  # compiled graphs in the cache: three a model, of 24 to 60 MB but 
 _log = logging.getLogger(__name__)
 
 OpenVinoPrecision = Literal["f32", "bf16"]
+_Part = Literal["network", "decoding", "network and reconstruction"]
 
 
 class OpenVinoBackend:
@@ -67,10 +68,9 @@ class OpenVinoBackend:
             # A thread that is tied to a core waits for whatever else runs there, such as the decoder and the encoder.
             "ENABLE_CPU_PINNING": False,
         }
-        self._model = model
-        graph = CropGraph(model, heatmaps=True)
-        self._network = self._compile("network", self.precision, lambda: network_graph(graph))
-        self._decoding = self._compile("decoding", "f32", lambda: decoding_graph(graph))
+        self._model, self._weights = model, weights_hash(model)
+        self._network = self._compile("network")
+        self._decoding = self._compile("decoding")
         self._with_reconstruction: Any = None
         self.device = f"{self._core.get_property('CPU', 'FULL_DEVICE_NAME').strip()}, {self.precision}"
 
@@ -91,20 +91,17 @@ class OpenVinoBackend:
     def _reconstructing(self) -> Any:
         """An inference request for the network and the reconstruction, compiled the first time."""
         if self._with_reconstruction is None:
-            graph = CropGraph(self._model, reconstruct=True)
-            self._with_reconstruction = self._compile(
-                "network and reconstruction", self.precision, lambda: network_graph(graph)
-            )
+            self._with_reconstruction = self._compile("network and reconstruction")
         return self._with_reconstruction
 
-    def _compile(self, part: str, precision: OpenVinoPrecision, converted: Callable[[], Any]) -> Any:
+    def _compile(self, part: _Part) -> Any:
         """An inference request for a part of the graph, any number of faces; from the cache, or new."""
-        options = self._options | {"INFERENCE_PRECISION_HINT": precision}
+        options = self._options | {"INFERENCE_PRECISION_HINT": "f32" if part == "decoding" else self.precision}
         key = {
             "backend": self.name,
             "part": part,
-            "weights": weights_hash(self._model),
-            "code": code_hash(network_graph, decoding_graph, _convert),
+            "weights": self._weights,
+            "code": code_hash(_graph_of, network_graph, decoding_graph, _convert),
             "openvino": import_openvino().get_version(),
             "processor": self._core.get_property("CPU", "FULL_DEVICE_NAME"),
             "capabilities": " ".join(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
@@ -112,7 +109,7 @@ class OpenVinoBackend:
         }
         compiled = self._from_cache(key, options)
         if compiled is None:
-            compiled = self._core.compile_model(converted(), "CPU", options)
+            compiled = self._core.compile_model(_graph_of(self._model, part), "CPU", options)
             try:
                 store_engine(key, compiled.export_model().getvalue())
                 drop_oldest(self.name, _CACHED)
@@ -129,6 +126,12 @@ class OpenVinoBackend:
         except RuntimeError as error:  # OpenVINO's own: what it wrote it does not always read
             _log.warning("backend openvino: %s can't be used, and is made again (%s)", engine_path(key), error)
             return None
+
+
+def _graph_of(model: FaceModel, part: _Part) -> Any:
+    if part == "decoding":
+        return decoding_graph(CropGraph(model, heatmaps=True))
+    return network_graph(CropGraph(model, reconstruct=part == "network and reconstruction"))
 
 
 def openvino_graph(graph: CropGraph) -> Any:
