@@ -112,12 +112,13 @@ def train_on_faces(
         shown="loss",
     )
     objective = LandmarkObjective(recipe)
+    to_learn = crops.shifted(-offset.value)
 
     def advance(chosen: Tensor) -> Step:
+        nonlocal to_learn
         number, phase, factor = schedule.at(state.step)
         state.enter(number, phase)
         generator = generator_for(recipe.seed, state.step)
-        to_learn = crops.shifted(-offset.value)
         images, points, visible = to_learn.augmented(chosen, recipe.augmentation, generator, run.share, run.device)
         images = images.contiguous(memory_format=torch.channels_last)
         unlabelled = None
@@ -127,7 +128,7 @@ def train_on_faces(
             loss = objective(state.shared_network, images, Targets(points, visible), unlabelled)
         state.update(loss, factor)
         if state.step in (EARLY, plan.steps) or state.step % plan.measure_every == 0:
-            offset.look(state.averaged, crops, run.device, prior())
+            to_learn = crops.shifted(-offset.look(state.averaged, crops, run.device, prior()))
         return Step({"loss": loss}, factor * phase.head)
 
     def prior() -> ShapePrior | None:
