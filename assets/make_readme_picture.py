@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tracker.assets import demo_clip
+from tracker.files.assets import demo_clip
+from tracker.following.pipeline import open_tracker
 from tracker.overlays import OverlayContext, render
-from tracker.pipeline import open_tracker
 from tracker.sources import open_source
 
 HEATMAP = ("heatmap", "contours", "confidence", "box")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PyQt6.QtWidgets import QApplication
 
-    from gui.main_window import MainWindow
+    from gui.shell.main_window import MainWindow
 
 SIZE = (1280, 800)  # px
 LIVE_S = 9.0  # how much of the plot is filled
@@ -51,11 +51,11 @@ def take_pictures(theme: str, out: Path, scratch: Path) -> bool:
     qt_environment.prepare()
     from gui.app import make_application
     from gui.live import LiveWorkspace
-    from gui.main_window import MainWindow
-    from gui.settings_store import SettingsStore
-    from gui.theme import apply_theme
+    from gui.look.theme import apply_theme
+    from gui.settings.settings_store import SettingsStore
+    from gui.shell.main_window import MainWindow
     from gui.video import VideoWorkspace
-    from tracker.assets import demo_clip
+    from tracker.files.assets import demo_clip
 
     app = make_application(["fewmark"])
     settings = SettingsStore(scratch / "settings.toml")

@@ -46,9 +46,9 @@ def run_window(workspace: str = "", inputs: Sequence[str] = (), model: str | Non
 
     # After the splash is up: torch takes seconds to load.
     from gui.live import LiveWorkspace
-    from gui.main_window import MainWindow
-    from gui.settings_store import SettingsStore
-    from gui.theme import apply_theme
+    from gui.look.theme import apply_theme
+    from gui.settings.settings_store import SettingsStore
+    from gui.shell.main_window import MainWindow
     from gui.video import VideoWorkspace
 
     settings = SettingsStore()
@@ -111,7 +111,7 @@ def make_application(arguments: Sequence[str]) -> QApplication:
 
 def _show_splash(app: QApplication) -> QSplashScreen:
     """Something to see while the network's libraries load."""
-    from gui.icon_set import application_icon
+    from gui.look.icon_set import application_icon
 
     ratio = app.devicePixelRatio()
     picture = QPixmap(round(_SPLASH[0] * ratio), round(_SPLASH[1] * ratio))

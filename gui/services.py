@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from gui.model_chooser import ModelChooser
-from gui.settings_store import SettingsStore
+from gui.settings.model_chooser import ModelChooser
+from gui.settings.settings_store import SettingsStore
 
 
 class Level(Enum):

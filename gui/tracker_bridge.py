@@ -10,8 +10,8 @@ from time import monotonic
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from tracker.config import TrackerConfig
+from tracker.following.pipeline import FaceTracker
 from tracker.live import CameraWatcher, LiveConfig, LiveSession, SourceRequest, open_live_source
-from tracker.pipeline import FaceTracker
 from tracker.sources import CameraInfo, FrameSource, list_cameras
 
 

@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.autoencoder_file import load_autoencoder
-from models.checkpoint import FaceModel, load_model
 from models.errors import FewmarkError
+from models.files.autoencoder_file import load_autoencoder
+from models.files.model_file import FaceModel, load_model
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 CARDS_FOLDER = Path(__file__).parent / "cards"

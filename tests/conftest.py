@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tracker.config import TrackerConfig
-from tracker.pipeline import FaceTracker, open_tracker
+from tracker.following.pipeline import FaceTracker, open_tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 

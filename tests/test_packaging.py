@@ -90,8 +90,8 @@ def test_demo_clip_weights_and_licence_are_in(wheel: zipfile.ZipFile) -> None:
 
 
 def test_the_windows_icons_are_in(wheel: zipfile.ZipFile) -> None:
-    icons = {path.relative_to(ROOT).as_posix() for path in (ROOT / "gui" / "icons").glob("*.svg")}
-    assert "gui/icons/fewmark.svg" in icons
+    icons = {path.relative_to(ROOT).as_posix() for path in (ROOT / "gui" / "look" / "icons").glob("*.svg")}
+    assert "gui/look/icons/fewmark.svg" in icons
     assert icons <= set(wheel.namelist())
 
 
@@ -136,8 +136,8 @@ def test_console_scripts_are_the_only_way_in(wheel: zipfile.ZipFile) -> None:
 def test_the_unpacked_wheel_finds_its_parts(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path)
     code = (
-        "from tracker.install_check import check_packages_lie_together; check_packages_lie_together();"
-        "from tracker.assets import demo_clip; print(demo_clip())"
+        "from tracker.machine.install_check import check_packages_lie_together; check_packages_lie_together();"
+        "from tracker.files.assets import demo_clip; print(demo_clip())"
     )
     run = subprocess.run(
         [sys.executable, "-c", code],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tracker.install_check import InstallError, check_packages_lie_together
+from tracker.machine.install_check import InstallError, check_packages_lie_together
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 Legend: H, W frame height and width; S crop side; K landmarks; h, w heatmap height and width.
 Points are (x, y), x to the right, y down; the CENTRE of the top-left pixel is (0, 0), in frames, crops and heatmaps
-alike (see ``models/heatmaps.py`` for the half-pixel rule that follows from it).
+alike (see ``models/decoding/heatmaps.py`` for the half-pixel rule that follows from it).
 Images are RGB; BGR exists only inside sources and sinks. Matrices are named ``to_from``: ``frame_from_crop`` maps crop
 points to frame points.
 """

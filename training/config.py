@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from models.autoencoder import AutoencoderConfig
+from models.autoencoder.autoencoder import AutoencoderConfig
 from models.crop_rule import CropRule
-from training.augmentation import AugmentationConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +17,30 @@ class DataConfig:
     dataset: str = "300w"  # a name of training.datasets.DATASETS
     root: Path | None = None  # None: the command line says where
     validation: float = 0.1  # share held out, never trained on
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentationConfig:
+    """Ranges of the random changes to crops (``training/crops/batch_augmentation.py``); the identity is all zeros.
+
+    3FabRec, section 4.2.2: "random horizontal flipping (p = 0.5), translation (+-4 %), resizing (+-5 %), rotation
+    (+-30 degrees), and occlusion".
+    """
+
+    flip: float = 0.0  # probability
+    translation: float = 0.0  # +- share of the face box's side, each axis of the crop
+    scale: float = 0.0  # +- share, around the box's centre
+    rotation_deg: float = 0.0  # +- degrees, around the box's centre
+    warp: float = 0.0  # +- share of the crop's side, by which control points of a smooth warp move; not in the papers
+    occlusion: float = 0.0  # probability of one covered rectangle
+    occlusion_size: float = 0.4  # its longest side, share of the crop
+    brightness: float = 0.0  # +- share of white
+    contrast: float = 0.0  # +- share
+    saturation: float = 0.0  # +- share
+    colour_cast: float = 0.0  # +- share of each channel's gain
+    grey: float = 0.0  # probability of a grey image
+    blur: float = 0.0  # probability of a Gaussian blur or of a loss of resolution
+    noise: float = 0.0  # standard deviation of pixel noise, largest, share of white
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +84,7 @@ class PhaseConfig:
 
 @dataclass(frozen=True, slots=True)
 class UnlabelledConfig:
-    """Faces without labels beside the labelled ones, see ``training/teacher.py``; not in the papers."""
+    """Faces without labels beside the labelled ones, see ``training/stages/teacher.py``; not in the papers."""
 
     labels: Path | None = (
         None  # by another model (`fewmark label-faces`); None: the network's own moving average labels
@@ -142,7 +165,7 @@ class AdversarialOptimiserConfig:
 
 @dataclass(frozen=True, slots=True)
 class LinearStartConfig:
-    """The start from principal components (``training/principal_components.py``); not in the paper.
+    """The start from principal components (``training/stages/principal_components.py``); not in the paper.
 
     Where ``network.linear_side`` keeps them in the autoencoder, ``steps`` may be 0: its convolutions add to them.
     """
@@ -172,7 +195,7 @@ class AutoencoderRecipe:
 
 @dataclass(frozen=True, slots=True)
 class MatchingConfig:
-    """How descriptors are learned, see ``training/descriptors.py``."""
+    """How descriptors are learned, see ``training/stages/descriptor_matching.py``."""
 
     channels: int = 64  # of a descriptor
     places: int = 128  # that are looked for in every face

@@ -5,9 +5,9 @@ from __future__ import annotations
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
-from gui import theme
-from gui.confidence_plot import ConfidencePlot
-from gui.time_text import clock_text
+from gui.look import theme
+from gui.plots.confidence_plot import ConfidencePlot
+from gui.plots.time_text import clock_text
 from gui.widgets import Button
 
 _PLOT_EVERY_S = 0.08  # finer than a pixel of twenty seconds

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gui.model_chooser import AUTO
+from gui.canvas.video_canvas import VideoCanvas
 from gui.services import Action, Level, Services
+from gui.settings.model_chooser import AUTO
 from gui.show_in_folder import show_in_folder
-from gui.video_canvas import VideoCanvas
 from models.registry import DEFAULT_MODEL
 from tracker.live import EventKind, LiveEvent
 

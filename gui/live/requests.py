@@ -8,9 +8,9 @@ from pathlib import Path
 
 import platformdirs
 
-from gui.model_chooser import tracker_config
-from gui.settings_schema import LiveSettings, RecordingSettings, Settings
-from tracker.assets import demo_clip
+from gui.settings.model_chooser import tracker_config
+from gui.settings.settings_schema import LiveSettings, RecordingSettings, Settings
+from tracker.files.assets import demo_clip
 from tracker.live import LiveConfig, LiveView, RecordingPlan, SourceRequest
 from tracker.sources import CameraInfo
 from tracker.sources.opening import CAMERA_PREFIX

@@ -10,7 +10,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from gui.live.requests import DEMO, names_a_camera, source_choices, source_request
 from gui.live.source_panel import SourcePanel
 from gui.services import Action, Level, Services
-from gui.settings_schema import LiveSettings, Settings
+from gui.settings.settings_schema import LiveSettings, Settings
 from gui.tracker_bridge import LiveBridge
 
 _LOOKING = "Looking for cameras ..."

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from gui import theme
 from gui.live.requests import names_a_camera
-from gui.settings_schema import LiveSettings
+from gui.look import theme
+from gui.settings.settings_schema import LiveSettings
 from gui.widgets import Chip, Choice, ElidedLabel
 
 _SIZES = ((640, 480), (1280, 720), (1920, 1080), (3840, 2160))

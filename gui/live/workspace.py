@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from gui.close_up import CloseUp
-from gui.face_list import FaceList
+from gui.canvas.close_up import CloseUp
+from gui.canvas.pointer import Pointer
+from gui.canvas.video_canvas import VideoCanvas
 from gui.live.control_bar import ControlBar
 from gui.live.event_teller import EventTeller
 from gui.live.figures import Figures
 from gui.live.requests import default_folder, live_config, recording_plan
 from gui.live.source_controller import SourceController
 from gui.live.source_panel import SourcePanel
-from gui.overlay_panel import OverlayPanel
-from gui.pointer import Pointer
+from gui.panels.face_list import FaceList
+from gui.panels.overlay_panel import OverlayPanel
 from gui.services import Level, Services
-from gui.settings_schema import Settings
+from gui.settings.settings_schema import Settings
 from gui.tracker_bridge import LiveBridge
-from gui.video_canvas import VideoCanvas
 from gui.widgets import LabelledSlider, SidePanel
 from gui.workspace import Shortcut, Status, Workspace
 from models.errors import FewmarkError

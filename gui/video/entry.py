@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from gui.settings_schema import VideoSettings
+from gui.settings.settings_schema import VideoSettings
 from models.errors import FewmarkError
 from models.registry import open_model
 from tracker.batch import SIDECAR_SUFFIX, Job, Selection, plan_jobs

@@ -7,7 +7,7 @@ from pathlib import Path
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QCheckBox, QDialog, QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
-from gui import theme
+from gui.look import theme
 from gui.widgets import Button, Choice, ElidedLabel, SectionHeader, label
 from tracker.batch.export import ExportChoice, Stills
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PyQt6.QtCore import QObject
 
+from gui.plots.time_text import clock_text
 from gui.services import Action, Level, Services
 from gui.show_in_folder import show_in_folder
-from gui.time_text import clock_text
 from gui.tracker_bridge import Doorbell
 from models.errors import FewmarkError
 from tracker.playback.viewer import Picture

@@ -6,7 +6,7 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QListWidget, QListWidgetItem, QProgressBar, QVBoxLayout, QWidget
 
-from gui import theme
+from gui.look import theme
 from gui.video.entry import Entry
 from gui.video.wording import state_of
 from gui.widgets import ElidedLabel, restyle

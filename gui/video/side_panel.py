@@ -5,9 +5,9 @@ from __future__ import annotations
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
-from gui import theme
-from gui.face_list import FaceList
-from gui.overlay_panel import OverlayPanel
+from gui.look import theme
+from gui.panels.face_list import FaceList
+from gui.panels.overlay_panel import OverlayPanel
 from gui.services import Services
 from gui.video.entry import RESULTS_FOLDER, Entry, results_folder
 from gui.video.playlist import Playlist

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
-from gui import theme
-from gui.close_up import CloseUp
-from gui.confidence_plot import ConfidencePlot
-from gui.pointer import Pointer
+from gui.canvas.close_up import CloseUp
+from gui.canvas.pointer import Pointer
+from gui.canvas.video_canvas import VideoCanvas
+from gui.look import theme
+from gui.plots.confidence_plot import ConfidencePlot
 from gui.services import Action
 from gui.tracker_bridge import Doorbell
 from gui.video.transport_bar import TransportBar
-from gui.video_canvas import VideoCanvas
 from models.landmark_schemes import LandmarkScheme
 from tracker.batch.results import Moment, StoredResults
 from tracker.live.mailbox import Mailbox, RateMeter

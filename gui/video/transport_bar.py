@@ -5,8 +5,8 @@ from __future__ import annotations
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
-from gui import theme
-from gui.time_text import clock_text
+from gui.look import theme
+from gui.plots.time_text import clock_text
 from gui.widgets import Button, Choice, ElidedLabel, IconButton, label
 from tracker.playback.player import SPEEDS
 

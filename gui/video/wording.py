@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gui.model_chooser import BACKEND_TITLES
-from gui.time_text import duration_text
+from gui.plots.time_text import duration_text
+from gui.settings.model_chooser import BACKEND_TITLES
 from gui.video.entry import Entry
 from gui.workspace import Status
 from tracker.batch.progress import TaskState, TaskStatus

@@ -11,7 +11,7 @@ from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
 from gui.services import Action, Level, Services
-from gui.settings_schema import Settings
+from gui.settings.settings_schema import Settings
 from gui.show_in_folder import show_in_folder
 from gui.video.entry import Entry, Loaded, results_folder
 from gui.video.export_dialog import ExportDialog

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtWidgets import QAbstractButton, QPushButton, QSizePolicy, QToolButton, QWidget
 
-from gui import theme
-from gui.icon_set import icon
+from gui.look import theme
+from gui.look.icon_set import icon
 from gui.widgets.labels import restyle
 
 _METRICS = theme.DARK.metrics  # the same in every theme
@@ -20,7 +20,7 @@ class Button(QPushButton):
     ) -> None:
         """
         Args:
-            icon_name: of ``gui/icons``.
+            icon_name: of ``gui/look/icons``.
             kind: "" (plain), "primary" (the one obvious next step of a page) or "quiet" (no frame until pointed at).
         """
         super().__init__(text, parent)

@@ -6,7 +6,7 @@ from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QLinearGradient, QPainter, QPainterPath, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from gui import theme
+from gui.look import theme
 from tracker.types import ImageArray
 
 _BAR_HEIGHT = 8.0  # px

@@ -6,7 +6,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QMouseEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from gui import theme
+from gui.look import theme
 from gui.widgets.labels import label, restyle
 
 _METRICS = theme.DARK.metrics  # the same in every theme

@@ -8,7 +8,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QWheelEvent
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QSlider, QWidget
 
-from gui import theme
+from gui.look import theme
 from gui.widgets.buttons import Chip
 from gui.widgets.labels import label
 

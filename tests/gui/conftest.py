@@ -23,17 +23,17 @@ from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from gui.live import LiveWorkspace
-from gui.model_chooser import ModelChooser
+from gui.look.theme import apply_theme
 from gui.services import Action, Level, Services
-from gui.settings_store import SettingsStore
-from gui.theme import apply_theme
+from gui.settings.model_chooser import ModelChooser
+from gui.settings.settings_store import SettingsStore
 from gui.tracker_bridge import LiveBridge
 from gui.video import VideoWorkspace
-from models.checkpoint import FaceModel, save_model
 from models.crop_rule import CropRule
-from models.face_network import FaceNetwork, FaceNetworkConfig
+from models.files.model_file import FaceModel, save_model
 from models.landmark_schemes import IBUG_68
-from tracker.assets import demo_clip
+from models.networks.interleaved.face_network import FaceNetwork, FaceNetworkConfig
+from tracker.files.assets import demo_clip
 from tracker.sources import CameraInfo, open_source
 from tracker.types import ImageArray
 
@@ -52,7 +52,7 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings, results and recordings of the person who runs the tests are left alone."""
     for variable in ("XDG_CONFIG_HOME", "XDG_VIDEOS_DIR", "APPDATA"):
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
-    monkeypatch.setattr("gui.settings_store.settings_path", lambda: tmp_path / "settings.toml")
+    monkeypatch.setattr("gui.settings.settings_store.settings_path", lambda: tmp_path / "settings.toml")
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from gui.video import VideoWorkspace
 from gui.video.entry import Entry
 from models.errors import FewmarkError
 from tracker.config import TrackerConfig
-from tracker.pipeline import FaceTracker
+from tracker.following.pipeline import FaceTracker
 
 PATIENCE_MS = 180_000  # a busy machine is no failure
 WAIT_MS = 120_000  # the same, for recordings

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import torch
 
-from models.checkpoint import FaceModel, save_model
 from models.crop_rule import CropRule
-from models.face_network import FaceNetwork, FaceNetworkConfig
-from models.heatmaps import decode_heatmaps, heatmap_from_crop, heatmap_spread
+from models.decoding.heatmaps import decode_heatmaps, heatmap_from_crop, heatmap_spread
+from models.decoding.shape_prior import fit_shape_prior
+from models.files.model_file import FaceModel, save_model
 from models.landmark_schemes import IBUG_68
+from models.networks.interleaved.face_network import FaceNetwork, FaceNetworkConfig
 from models.registry import open_model
-from models.shape_prior import fit_shape_prior
 from tracker.backends.engine_cache import engine_directory
 from tracker.backends.self_test import self_test_crops
 from tracker.live import EventKind, LiveConfig, LiveEvent, LivePicture, LiveSession

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel
 from tracker.backends.base import LANDMARKS_ONLY, Prediction, PredictionRequest
 from tracker.backends.graph import CropGraph
 from tracker.backends.nvidia import why_no_cuda

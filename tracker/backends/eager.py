@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.autoencoder import Autoencoder
-from models.checkpoint import FaceModel
+from models.autoencoder.autoencoder import Autoencoder
+from models.decoding.heatmaps import collapse_heatmaps
+from models.decoding.shape_prior import decode_face
 from models.errors import FewmarkError
-from models.face_network import FaceNetwork
-from models.folding import Network, fold_batch_norm
-from models.heatmaps import collapse_heatmaps
-from models.shape_prior import decode_face
+from models.files.model_file import FaceModel
+from models.networks.interleaved.face_network import FaceNetwork
+from models.surgery.folding import Network, fold_batch_norm
 from tracker.backends.base import LANDMARKS_ONLY, Prediction, PredictionRequest
 from tracker.types import FloatArray, ImageArray
 

@@ -16,8 +16,8 @@ from threading import Lock
 
 from filelock import FileLock, Timeout
 
-from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel
 from tracker.backends.engine_cache import EngineKey, engine_directory, engine_path, load_engine, store_engine
 
 _log = logging.getLogger(__name__)

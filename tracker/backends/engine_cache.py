@@ -16,9 +16,12 @@ from types import ModuleType
 import platformdirs
 import torch
 
-from models import autoencoder, calibration, face_network, folding, heatmaps, shape_prior, transfer_layers
-from models.checkpoint import FaceModel, read_safetensors, write_safetensors
+from models.autoencoder import autoencoder
+from models.decoding import calibration, heatmaps, shape_prior
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel, read_safetensors, write_safetensors
+from models.networks.interleaved import face_network, transfer_layers
+from models.surgery import folding
 from tracker.backends import graph
 from tracker.version import fewmark_version
 

@@ -10,13 +10,13 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from models.autoencoder import Autoencoder, to_side
-from models.calibration import ConfidenceCalibration
-from models.checkpoint import FaceModel
-from models.face_network import FaceNetwork
-from models.folding import fold_batch_norm
-from models.heatmaps import collapse_heatmaps
-from models.shape_prior import decode_face
+from models.autoencoder.autoencoder import Autoencoder, to_side
+from models.decoding.calibration import ConfidenceCalibration
+from models.decoding.heatmaps import collapse_heatmaps
+from models.decoding.shape_prior import decode_face
+from models.files.model_file import FaceModel
+from models.networks.interleaved.face_network import FaceNetwork
+from models.surgery.folding import fold_batch_norm
 
 
 class CropGraph(nn.Module):

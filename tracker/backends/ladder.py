@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel
 from tracker.backends.base import Backend, PassedOver, PredictionRequest
 from tracker.backends.cuda_graphs import CudaGraphsBackend
 from tracker.backends.eager import EagerBackend, best_device

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel
 from tracker.backends.base import LANDMARKS_ONLY, Prediction, PredictionRequest
 from tracker.backends.engine_cache import (
     EngineKey,

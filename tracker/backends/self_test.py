@@ -7,12 +7,12 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from models.checkpoint import FaceModel
 from models.crop_rule import CropRule
-from tracker.assets import demo_clip
+from models.files.model_file import FaceModel
 from tracker.backends.base import Backend, Prediction
 from tracker.backends.eager import EagerBackend
-from tracker.crop import cut_crop, frame_from_crop_matrix
+from tracker.files.assets import demo_clip
+from tracker.geometry.crop import cut_crop, frame_from_crop_matrix
 from tracker.sources import open_source
 from tracker.types import FaceBox, ImageArray
 

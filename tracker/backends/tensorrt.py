@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel
 from tracker.backends.cuda_graphs import BATCHES, CudaGraphsBackend, Recordable
 from tracker.backends.engine_build import EngineNotBuilt, start_build
 from tracker.backends.engine_cache import EngineKey, engine_directory, engine_path, load_engine, weights_hash

@@ -18,7 +18,7 @@ from tracker.batch.results import ResultsBuilder
 from tracker.batch.run import JobReport, expected_frames, run_job
 from tracker.batch.settings import OutputChoice, Selection
 from tracker.config import TrackerConfig
-from tracker.pipeline import FaceTracker, open_tracker
+from tracker.following.pipeline import FaceTracker, open_tracker
 from tracker.types import TrackingResult
 
 
@@ -40,7 +40,7 @@ class TrackerShelf:
         self._tracker: FaceTracker | None = None
 
     def tracker(self, config: TrackerConfig, report: Callable[[str], None]) -> FaceTracker:
-        """A tracker of this configuration; errors and ``report`` as for ``tracker.pipeline.open_tracker``."""
+        """A tracker of this configuration; errors and ``report`` as for ``tracker.following.pipeline.open_tracker``."""
         if self._tracker is not None and self._tracker.config == config:
             return self._tracker
         self.close()

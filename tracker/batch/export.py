@@ -19,9 +19,9 @@ from tracker.batch.claim import claimed
 from tracker.batch.jobs import ANNOTATED
 from tracker.batch.results import StoredResults, least_confident_moments
 from tracker.batch.run import JobReport
-from tracker.face_pictures import add_pictures, pictures_for
+from tracker.following.face_pictures import add_pictures, pictures_for
+from tracker.following.pipeline import NO_RECONSTRUCTION
 from tracker.overlays import OverlayContext, render
-from tracker.pipeline import NO_RECONSTRUCTION
 from tracker.sinks import AnnotatedImagesSink, AnnotatedVideoSink, JsonLinesSink, OpenFaceCsvSink, ResultSink
 from tracker.sources import open_source
 from tracker.types import Frame, SourceInfo, TrackingResult

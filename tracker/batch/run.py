@@ -18,8 +18,8 @@ from tracker.batch.jobs import Job
 from tracker.batch.replacing import move_into_place, written_aside
 from tracker.batch.settings import OutputChoice, Selection
 from tracker.batch.sidecar import Sidecar, describe_request
+from tracker.following.pipeline import FaceTracker
 from tracker.overlays import OverlayContext, render
-from tracker.pipeline import FaceTracker
 from tracker.sinks import (
     AnnotatedImagesSink,
     AnnotatedVideoSink,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from models.errors import FewmarkError
 from tracker.batch.jobs import ANNOTATED
+from tracker.following.pipeline import NO_RECONSTRUCTION, FaceTracker
 from tracker.overlays import OVERLAYS, RECONSTRUCTIONS
-from tracker.pipeline import NO_RECONSTRUCTION, FaceTracker
 
 
 @dataclass(frozen=True, slots=True)

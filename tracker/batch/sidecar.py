@@ -16,7 +16,7 @@ from models.registry import MODELS, file_sha256
 from tracker.batch.jobs import Job
 from tracker.batch.settings import OutputChoice, Selection
 from tracker.config import TrackerConfig
-from tracker.dataclass_toml import to_mapping
+from tracker.files.dataclass_toml import to_mapping
 from tracker.sources.images import list_images
 from tracker.version import fewmark_version
 

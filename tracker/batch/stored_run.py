@@ -13,7 +13,7 @@ from tracker.batch.jobs import Job, stem_candidates
 from tracker.batch.settings import Selection
 from tracker.batch.sidecar import FORMAT, SIDECAR_SUFFIX, VERSION, describe_source, model_sha256
 from tracker.config import TrackerConfig
-from tracker.dataclass_toml import to_mapping
+from tracker.files.dataclass_toml import to_mapping
 
 RESULTS_SUFFIX = ".jsonl"
 

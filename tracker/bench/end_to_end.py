@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from models.errors import FewmarkError
 from tracker.batch import Job, OutputChoice, run_job
-from tracker.pipeline import FaceTracker
+from tracker.following.pipeline import FaceTracker
 from tracker.types import TrackingResult
 
 

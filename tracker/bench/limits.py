@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.checkpoint import FaceModel
-from models.folding import fold_batch_norm
+from models.files.model_file import FaceModel
+from models.surgery.folding import fold_batch_norm
 from tracker.backends.base import Backend
 from tracker.backends.eager import best_device
 from tracker.backends.openvino import OpenVinoBackend

@@ -15,7 +15,7 @@ from tracker.bench.network import BATCHES, CALLS, WARM_UP_CALLS, NetworkBench, N
 from tracker.bench.peers import Peer, PeerBench, PeerTime
 from tracker.bench.stages import StageBench, StageSamples, StageTime
 from tracker.config import TrackerConfig
-from tracker.pipeline import open_detector, open_tracker
+from tracker.following.pipeline import open_detector, open_tracker
 from tracker.sources.video_file import VideoFile
 from tracker.types import SourceInfo
 

@@ -12,10 +12,10 @@ import numpy as np
 from models.errors import FewmarkError
 from tracker.backends.base import Backend
 from tracker.bench.limits import ModelCost, Peak, shortest_ms
-from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix
-from tracker.pipeline import FaceTracker
+from tracker.following.pipeline import FaceTracker
+from tracker.geometry.crop import box_around_points, cut_crop, frame_from_crop_matrix
+from tracker.machine.timing import StageTimer
 from tracker.sources import open_source
-from tracker.timing import StageTimer
 from tracker.types import ImageArray
 
 BATCHES = (1, 2, 4, 8)  # faces in one call

@@ -15,7 +15,7 @@ import numpy as np
 
 from models.errors import FewmarkError
 from tracker.detectors.native_stderr import without_stderr_lines
-from tracker.model_store import MODEL_DIR_VARIABLE, cache_directory, named_directory
+from tracker.files.model_store import MODEL_DIR_VARIABLE, cache_directory, named_directory
 from tracker.sources import open_source
 from tracker.types import ImageArray
 

@@ -20,8 +20,8 @@ from tracker.batch import OutputChoice
 from tracker.bench.environment import Environment, OtherLoad
 from tracker.bench.measurement import open_video
 from tracker.config import TrackerConfig
+from tracker.following.pipeline import open_tracker
 from tracker.overlays import OverlayContext, render
-from tracker.pipeline import open_tracker
 from tracker.sinks import AnnotatedVideoSink, OpenFaceCsvSink, ResultSink, ThreadedSink
 from tracker.sources import open_source
 from tracker.sources.decoding import FALLBACK_RATE

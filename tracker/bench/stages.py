@@ -19,18 +19,18 @@ import torch
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from models.decoding.shape_prior import decode_face
 from models.errors import FewmarkError
-from models.face_network import FaceNetwork
-from models.folding import fold_batch_norm
-from models.shape_prior import decode_face
+from models.networks.interleaved.face_network import FaceNetwork
+from models.surgery.folding import fold_batch_norm
 from tracker.batch import OutputChoice
-from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix
 from tracker.detectors import FaceDetector
+from tracker.following.pipeline import FaceTracker
+from tracker.geometry.crop import box_around_points, cut_crop, frame_from_crop_matrix
+from tracker.machine.timing import StageTimer
 from tracker.overlays import OverlayContext, render
-from tracker.pipeline import FaceTracker
 from tracker.sinks.mp4_writer import Mp4Writer
 from tracker.sources.decoding import FALLBACK_RATE, DecodeTally, UprightRgb, decode_frames, video_stream
-from tracker.timing import StageTimer
 from tracker.types import Frame, ImageArray, SourceInfo
 
 # What each does, once a sample. All but "predict" run on one thread.

@@ -14,7 +14,6 @@ import typer
 from typer.core import TyperGroup
 
 from models.errors import FewmarkError
-from tracker.allocator import give_frames_back, limit_arenas
 from tracker.cli.bench import bench
 from tracker.cli.console import emit, fail
 from tracker.cli.evaluate import calibrate, evaluate, evaluate_video
@@ -26,6 +25,7 @@ from tracker.cli.model_files import attach_autoencoder, import_published
 from tracker.cli.prepare import prepare_faces
 from tracker.cli.track import demo, track
 from tracker.cli.train import train_app
+from tracker.machine.allocator import give_frames_back, limit_arenas
 from tracker.version import fewmark_version
 
 

@@ -60,8 +60,8 @@ def bench(
         if path is not None and not path.absolute().parent.is_dir():
             raise FewmarkError(f"{path}: its folder does not exist; make it first, or choose another {option}")
 
-    from tracker.assets import demo_clip
     from tracker.bench import BenchPlan, open_video
+    from tracker.files.assets import demo_clip
 
     clip = video or demo_clip()
     open_video(clip)  # before anything that takes a while

@@ -14,7 +14,7 @@ from models.errors import FewmarkError
 from models.registry import DEFAULT_MODEL, MODELS, open_model
 from tracker.backends.nvidia import why_no_cuda
 from tracker.config import DetectionConfig
-from tracker.model_store import DETECTOR_MODELS, MODEL_DIR_VARIABLE, cache_directory, locate
+from tracker.files.model_store import DETECTOR_MODELS, MODEL_DIR_VARIABLE, cache_directory, locate
 from tracker.sources import list_cameras
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracker.cli.console import StopRequest
-    from tracker.pipeline import FaceTracker
+    from tracker.following.pipeline import FaceTracker
     from tracker.sources import FrameSource
     from tracker.types import TrackingResult
 
@@ -79,7 +79,7 @@ def evaluate(
         work_out,
         write_reports,
     )
-    from training.normalisers import check_normaliser
+    from training.evaluation.normalisers import check_normaliser
 
     if normaliser is not None:
         check_normaliser(normaliser)
@@ -139,11 +139,11 @@ def evaluate_video(
     from dataclasses import replace
 
     from tracker.config import TrackerConfig
-    from tracker.pipeline import open_tracker
+    from tracker.following.pipeline import open_tracker
     from tracker.sources import open_source
+    from training.evaluation.normalisers import check_normaliser
     from training.evaluation.video import evaluate_video as measure
     from training.evaluation.video import print_video, write_video_report
-    from training.normalisers import check_normaliser
 
     if normaliser is not None:
         check_normaliser(normaliser)
@@ -201,10 +201,10 @@ def calibrate(
     """Teach a model what its confidences mean: the probability that a landmark's error is below 5 %."""
     from dataclasses import replace
 
-    from models.checkpoint import save_model
+    from models.files.model_file import save_model
     from models.registry import MODELS, open_model
-    from training.calibration import fit_calibration, fits_into_half, print_fit
     from training.evaluation import evaluate_model
+    from training.evaluation.calibration import fit_calibration, fits_into_half, print_fit
 
     if output is None and str(model) in MODELS:
         raise FewmarkError(f"{model}: a shipped model stays as it is; say with --out where the calibrated one goes")

@@ -12,7 +12,7 @@ from models.errors import FewmarkError
 from tracker.cli.console import emit, err, out, say
 
 if TYPE_CHECKING:
-    from models.checkpoint import FaceModel
+    from models.files.model_file import FaceModel
     from tracker.backends.tensorrt_rtx import BuiltEngine
 
 _Model = Annotated[str, typer.Argument(metavar="MODEL", help="A shipped model by name, or a model file.")]

@@ -60,7 +60,7 @@ def doctor(
 
 def list_models() -> None:
     """List the shipped models: what they know and how well."""
-    from models.autoencoder_file import load_autoencoder
+    from models.files.autoencoder_file import load_autoencoder
     from models.registry import AUTOENCODER, DEFAULT_MODEL, MODELS, open_model
 
     damaged = False

@@ -28,7 +28,7 @@ def label_faces(
 ) -> None:
     """Have a model find the landmarks of prepared faces, for a recipe's [unlabelled] labels."""
     from models.registry import DEFAULT_MODEL
-    from training.face_labels import label_faces as label
+    from training.faces.face_labels import label_faces as label
 
     with graceful_stop() as stop:
         path = label(model or DEFAULT_MODEL, faces, output, limit=limit, backend=backend, should_stop=stop)

@@ -17,8 +17,8 @@ def import_published(
     ] = None,
 ) -> None:
     """Turn a published 3FabRec checkpoint into a model file."""
-    from models.checkpoint import save_model
-    from models.import_3fabrec import import_3fabrec
+    from models.files.model_file import save_model
+    from models.surgery.import_3fabrec import import_3fabrec
 
     imported = import_3fabrec(folder)
     target = output or folder.with_suffix(".safetensors")
@@ -37,11 +37,11 @@ def attach_autoencoder(
     """Give a model the autoencoder that shows its reconstructions, in place of its own decoder."""
     from dataclasses import replace
 
-    from models.autoencoder_file import load_autoencoder
-    from models.checkpoint import save_model
     from models.errors import FewmarkError
+    from models.files.autoencoder_file import load_autoencoder
+    from models.files.model_file import save_model
     from models.registry import open_model
-    from training.calibration import fits_into_half
+    from training.evaluation.calibration import fits_into_half
 
     landmarks, trained = open_model(model), load_autoencoder(autoencoder)
     if landmarks.crop_rule != trained.crop_rule:

@@ -108,8 +108,8 @@ def track(
 
 def demo(output: _Out = Path("demo-output"), model: _Model = None, model_dir: _ModelDir = None) -> None:
     """Track the bundled clip: a table and an annotated video."""
-    from tracker.assets import demo_clip
     from tracker.batch import OutputChoice, Selection
+    from tracker.files.assets import demo_clip
 
     choice = OutputChoice(csv=True, video=True, overlays=("heatmap", "contours", "confidence", "box"))
     settings = _settings(None, model, smooth=True)
@@ -129,7 +129,7 @@ def _settings(
     from dataclasses import replace
 
     from tracker.config import TrackerConfig
-    from tracker.dataclass_toml import load_toml
+    from tracker.files.dataclass_toml import load_toml
 
     config = load_toml(TrackerConfig, path) if path else TrackerConfig()
     detection = replace(
@@ -165,7 +165,7 @@ def _run(
         KeyboardInterrupt: the user stopped it.
     """
     from tracker.batch import plan_jobs, run_job
-    from tracker.pipeline import open_tracker
+    from tracker.following.pipeline import open_tracker
 
     failed: list[str] = []
     outputs: list[Path] = []

@@ -75,8 +75,8 @@ def train_autoencoder(
     precision: _Precision = None,
 ) -> None:
     """Stage 1: train the adversarial autoencoder on faces without labels."""
-    from training.autoencoder_stage import train_autoencoder
     from training.config import AutoencoderRecipe
+    from training.stages.autoencoder_stage import train_autoencoder
 
     config = _read_recipe(AutoencoderRecipe, recipe, precision, start_from)
     run = partial(train_autoencoder, config, _faces_of(config, faces), output or _folder_of(config), resume=resume)
@@ -97,7 +97,7 @@ def train_descriptors(
 ) -> None:
     """Between the stages: teach a network to find places of a face again, on faces without labels."""
     from training.config import DescriptorRecipe
-    from training.descriptor_stage import train_descriptors
+    from training.stages.descriptor_stage import train_descriptors
 
     config = _read_recipe(DescriptorRecipe, recipe, precision, start_from)
     run = partial(train_descriptors, config, _faces_of(config, faces), output or _folder_of(config), resume=resume)
@@ -118,9 +118,9 @@ def train_few_shot(
     device: _Device = None,
 ) -> None:
     """Train with few labelled faces, many times: the tables 4 to 6 of 3FabRec. Stopped, it goes on where it was."""
-    from training import few_shot
+    from training.benchmarks import few_shot
     from training.config import LandmarkRecipe
-    from training.processes import start_processes
+    from training.engine.processes import start_processes
 
     config = _read_recipe(LandmarkRecipe, recipe, None, start_from)
     config, root = _with_data(config, data, dataset)
@@ -160,7 +160,7 @@ def train_landmarks(
     from dataclasses import replace
 
     from training.config import LandmarkRecipe
-    from training.landmark_stage import train_landmarks
+    from training.stages.landmark_stage import train_landmarks
 
     config = _read_recipe(LandmarkRecipe, recipe, precision, start_from)
     config, root = _with_data(config, data, dataset)
@@ -174,8 +174,8 @@ def _read_recipe(kind: type[Recipe], named: Path, precision: str | None, start_f
     """A recipe file or a shipped recipe, with precision and start that were named in place of its own."""
     from dataclasses import replace
 
-    from tracker.dataclass_toml import load_toml
-    from training.precision import with_precision
+    from tracker.files.dataclass_toml import load_toml
+    from training.engine.precision import with_precision
     from training.recipes import find_recipe
 
     config = with_precision(load_toml(kind, find_recipe(named)), precision)
@@ -208,7 +208,7 @@ def _with_data(config: LandmarkRecipe, data: Path | None, dataset: str | None) -
 
 def _carry_out(run: Callable[..., Path | None], device: str | None, devices: int, num_nodes: int) -> None:
     """Trains, and says where the result is; a run that was stopped ends as Ctrl-C does, in every process."""
-    from training.processes import start_processes
+    from training.engine.processes import start_processes
 
     with graceful_stop() as stop:
         processes = start_processes(device, devices, num_nodes)

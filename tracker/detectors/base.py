@@ -20,8 +20,9 @@ class FaceDetector(Protocol):
             thorough: where there seems to be none, take the time to look for small ones.
 
         Returns:
-            One box per face, highest score first. Each is the square that ``tracker.crop.box_around_points`` would give
-            for the face's landmarks: centre and side belong to the frame turned by ``roll`` about the box's centre.
+            One box per face, highest score first. Each is the square that ``box_around_points``
+            (``tracker/geometry/crop.py``) would give for the face's landmarks: centre and side belong to the
+            frame turned by ``roll`` about the box's centre.
         """
         ...
 
@@ -45,7 +46,7 @@ class DetectorFactory(Protocol):
         Args:
             min_score: 0..1; detections below it are left out.
             tiles: look for faces that are small in the image as well; many times slower.
-            model_dir: where the user keeps model files, see ``tracker.model_store``.
+            model_dir: where the user keeps model files, see ``tracker.files.model_store``.
             report: receives a line for a person when a model file has to be obtained.
         """
         ...

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import FewmarkError
-from tracker import model_store
 from tracker.detectors.native_stderr import without_stderr_lines
 from tracker.detectors.tiling import merge
 from tracker.detectors.tiling import tiles as image_tiles
+from tracker.files import model_store
 from tracker.types import FaceBox, ImageArray
 
 ModelName = Literal["short_range", "full_range"]
@@ -50,7 +50,7 @@ class LandmarkBoxFit:
     side: tuple[float, float, float]  # times the same
 
 
-# Made by training/fit_detector_box.py.
+# Made by training/crops/fit_detector_box.py.
 LANDMARK_BOX_FITS: dict[ModelName, LandmarkBoxFit] = {
     "short_range": LandmarkBoxFit(centre_x=-0.559, centre_y=(-0.215, -0.192, 0.744), side=(2.986, -0.629, 0.114)),
     "full_range": LandmarkBoxFit(centre_x=-0.661, centre_y=(0.011, -0.132, 0.495), side=(2.347, -0.939, 0.961)),
@@ -92,7 +92,7 @@ class MediaPipeFaceDetector:
             model: which BlazeFace.
             min_score: 0..1; detections below it are left out.
             tiles: look for faces that are small in the image as well.
-            model_dir: where the user keeps model files, see ``tracker.model_store``.
+            model_dir: where the user keeps model files, see ``tracker.files.model_store``.
             report: receives a line for a person when the file has to be obtained.
 
         Raises:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel
 from tracker.backends.base import PredictionRequest
 from tracker.backends.eager import EagerBackend
 from tracker.backends.graph import CropGraph

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from models.autoencoder import CHANNEL_MEAN
-from models.checkpoint import FaceModel
+from models.autoencoder.encoder import CHANNEL_MEAN
+from models.files.model_file import FaceModel
 from tracker.version import fewmark_version
 
 _CROP = (

@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel
 from tracker.backends.graph import CropGraph
 from tracker.backends.onnx_graph import onnx_graph
 from tracker.export.metadata import export_metadata

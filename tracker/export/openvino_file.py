@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.checkpoint import FaceModel
+from models.files.model_file import FaceModel
 from tracker.backends.graph import CropGraph
 from tracker.backends.openvino import import_openvino, openvino_graph
 from tracker.export.metadata import export_metadata

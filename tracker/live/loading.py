@@ -11,8 +11,8 @@ from models.landmark_schemes import LandmarkScheme
 from models.registry import model_title
 from tracker.backends import PassedOver, run_once
 from tracker.config import TrackerConfig
+from tracker.following.pipeline import FaceTracker
 from tracker.live.memory import settle_memory
-from tracker.pipeline import FaceTracker
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from models.errors import FewmarkError
 from tracker.batch.jobs import ANNOTATED, Job
 from tracker.batch.settings import OutputChoice, Selection
 from tracker.batch.sidecar import Sidecar, describe_request
-from tracker.dataclass_toml import to_mapping
+from tracker.files.dataclass_toml import to_mapping
 from tracker.live.events import EventKind, LiveEvent, Report
 from tracker.live.loading import TrackerFacts
 from tracker.live.rendering import LivePicture

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Thread
 
-from tracker.crop import cut_crop
+from tracker.geometry.crop import cut_crop
 from tracker.live.events import EventKind, LiveEvent, Report
 from tracker.live.mailbox import Handover, Mailbox
 from tracker.live.settings import LiveView

@@ -17,6 +17,7 @@ from threading import Lock, Thread
 
 from models.errors import FewmarkError
 from tracker.config import TrackerConfig
+from tracker.following.pipeline import FaceTracker, open_tracker
 from tracker.live.capture import Capture, CapturedFrame
 from tracker.live.events import EventKind, LiveEvent
 from tracker.live.loading import TrackerFacts, TrackerMaker
@@ -28,7 +29,6 @@ from tracker.live.rendering import LivePicture, RenderStage
 from tracker.live.settings import LiveConfig, RecordingPlan, SourceRequest
 from tracker.live.snapshot import start_snapshot
 from tracker.live.tracking import TrackedFrame, TrackingStage
-from tracker.pipeline import FaceTracker, open_tracker
 from tracker.sources import FrameSource
 from tracker.types import ImageArray
 

@@ -19,12 +19,12 @@ import numpy as np
 from models.errors import FewmarkError
 from models.registry import model_title
 from tracker.config import TrackerConfig
+from tracker.following.pipeline import FaceTracker, needs_another_tracker
 from tracker.live.capture import CapturedFrame
 from tracker.live.events import EventKind, LiveEvent, Report
 from tracker.live.loading import TrackerFacts, TrackerMaker, close_tracker, facts_of, load_tracker
 from tracker.live.mailbox import Handover, Mailbox, RateMeter
 from tracker.live.settings import LiveConfig
-from tracker.pipeline import FaceTracker, needs_another_tracker
 from tracker.types import Frame, SourceInfo, TrackedFace, TrackingResult
 
 _log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from tracker.crop import cut_crop
+from tracker.geometry.crop import cut_crop
 from tracker.overlays.base import OverlayContext
 from tracker.overlays.drawing import (
     DARK,

@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel
 from models.registry import open_model
 from tracker.backends import choose_backend
 from tracker.backends.base import Backend
 from tracker.batch.results import StoredResults
-from tracker.crop import cut_crop
-from tracker.face_pictures import add_pictures, pictures_for
+from tracker.following.face_pictures import add_pictures, pictures_for
+from tracker.following.pipeline import NO_RECONSTRUCTION
+from tracker.geometry.crop import cut_crop
 from tracker.overlays import OverlayContext, render
-from tracker.pipeline import NO_RECONSTRUCTION
 from tracker.playback.player import Failed, Opened, Player, PlayerEvent, Shown
 from tracker.types import Frame, ImageArray, TrackingResult
 

@@ -1,11 +1,11 @@
-"""Labels of one's own: the file that the labelling window writes (see ``tracker.label_file``)."""
+"""Labels of one's own: the file that the labelling window writes (see ``tracker.files.label_file``)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from models.errors import FewmarkError
-from tracker.label_file import LABEL_SUFFIX, read_label_file
+from tracker.files.label_file import LABEL_SUFFIX, read_label_file
 from training.datasets.base import DatasetReport, FaceSample, Split, labelled, reading
 from training.datasets.dataset import Dataset
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from models.checkpoint import FaceModel
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
-from tracker.association import overlaps
+from models.files.model_file import FaceModel
 from tracker.backends import Backend
-from tracker.crop import bounding_box, cut_crop, frame_from_crop_matrix
 from tracker.detectors import FaceDetector
+from tracker.following.association import overlaps
+from tracker.geometry.crop import bounding_box, cut_crop, frame_from_crop_matrix
 from tracker.types import FaceBox, FloatArray, ImageArray
 from training.datasets import FaceSample
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
-from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, invert, transform_points
+from tracker.geometry.crop import box_around_points, cut_crop, frame_from_crop_matrix, invert, transform_points
 from tracker.overlays.drawing import Colour, draw_discs, draw_lines
 from tracker.types import FloatArray, ImageArray
 from training.datasets.base import load_rgb

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracker.types import FloatArray
-from training.evaluation.plain_json import plain_json
-from training.evaluation.result import Evaluation
-from training.metrics import (
+from training.evaluation.metrics import (
     FAILURE_THRESHOLD,
     WITHIN,
     ReliabilityBin,
@@ -22,7 +20,9 @@ from training.metrics import (
     nme_per_face,
     reliability,
 )
-from training.normalisers import check_normaliser
+from training.evaluation.normalisers import check_normaliser
+from training.evaluation.plain_json import plain_json
+from training.evaluation.result import Evaluation
 
 _CONFIDENCE_PARTS = 10  # rows of the table of confidence against error
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.crop_rule import CropRule
-from tracker.crop import box_around_points, frame_from_crop_matrix, invert, transform_points
+from tracker.geometry.crop import box_around_points, frame_from_crop_matrix, invert, transform_points
 from training.evaluation.result import Evaluation
 
 

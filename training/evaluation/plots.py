@@ -12,8 +12,8 @@ import numpy as np
 from tracker.types import FloatArray
 from training.evaluation.figures import Entry, Figures, face_groups
 from training.evaluation.mean_face import MeanFace
+from training.evaluation.metrics import WITHIN, ced_curve, nme_per_face
 from training.evaluation.result import Evaluation
-from training.metrics import WITHIN, ced_curve, nme_per_face
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,10 +14,10 @@ from tracker.version import fewmark_version
 from training.evaluation.contact_sheet import LABELLED, PREDICTED, worst_faces
 from training.evaluation.figures import Entry
 from training.evaluation.mean_face import mean_face
+from training.evaluation.metrics import WITHIN
 from training.evaluation.plots import plot_ced, plot_mean_face, plot_reliability, save_png, to_svg
 from training.evaluation.result import POINTS_FILE
 from training.evaluation.tables import decimals
-from training.metrics import WITHIN
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 

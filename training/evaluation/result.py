@@ -16,7 +16,7 @@ import numpy as np
 from models.errors import FewmarkError
 from models.landmark_schemes import LandmarkScheme, scheme_from_dict
 from tracker.types import FloatArray
-from training.metrics import point_errors
+from training.evaluation.metrics import point_errors
 
 POINTS_FILE = "evaluation.npz"
 _FORMAT = "fewmark-evaluation"

@@ -15,23 +15,23 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track as progress_bar
 
-from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel
 from models.registry import DEFAULT_MODEL, open_model
-from tracker.association import overlaps
 from tracker.backends import Backend, choose_backend
 from tracker.config import TrackerConfig
-from tracker.crop import box_around_points, cut_crop, frame_from_crop_matrix, transform_points
 from tracker.detectors import FaceDetector
-from tracker.mirroring import predict_both_ways
-from tracker.pipeline import FaceTracker, open_detector
+from tracker.following.association import overlaps
+from tracker.following.mirroring import predict_both_ways
+from tracker.following.pipeline import FaceTracker, open_detector
+from tracker.geometry.crop import box_around_points, cut_crop, frame_from_crop_matrix, transform_points
 from tracker.types import FloatArray, Frame, ImageArray
 from training.config import DataConfig
 from training.datasets import Dataset, FaceSample, get_dataset, select_samples
 from training.datasets.base import in_order_of
 from training.evaluation.background import background_confidences
+from training.evaluation.normalisers import default_normaliser
 from training.evaluation.result import EvaluatedFaces, Evaluation
-from training.normalisers import default_normaliser
 
 _Item = TypeVar("_Item")
 Locate = Callable[[ImageArray, FaceSample], tuple[FloatArray, FloatArray] | None]  # points (K, 2), confidence (K,)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training.evaluation.figures import Entry
-from training.metrics import WITHIN
+from training.evaluation.metrics import WITHIN
 
 
 def print_evaluation(entry: Entry, console: Console) -> None:

@@ -15,16 +15,17 @@ from rich.table import Table
 
 from models.errors import FewmarkError
 from models.landmark_schemes import LandmarkScheme
-from tracker.crop import box_around_points
-from tracker.pipeline import FaceTracker
-from tracker.smoothing import OneEuroFilter, OneEuroSettings
+from tracker.config import OneEuroSettings
+from tracker.following.pipeline import FaceTracker
+from tracker.following.smoothing import OneEuroFilter
+from tracker.geometry.crop import box_around_points
 from tracker.types import FloatArray, TrackingResult
 from tracker.version import fewmark_version
 from training.evaluation.jitter import best_lag, departures, lag_costs, normalised_mean_jitter, still_jitter
+from training.evaluation.metrics import face_parts
+from training.evaluation.normalisers import LabelledFaces, check_normaliser, default_normaliser, normalising_lengths
 from training.evaluation.plain_json import plain_json
 from training.evaluation.plots import save_png
-from training.metrics import face_parts
-from training.normalisers import LabelledFaces, check_normaliser, default_normaliser, normalising_lengths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from models.errors import FewmarkError
 from tracker.config import DetectionConfig
-from tracker.crop import cut_crop, frame_from_crop_matrix, transform_points
 from tracker.detectors import FaceDetector
-from tracker.pipeline import open_detector
+from tracker.following.pipeline import open_detector
+from tracker.geometry.crop import cut_crop, frame_from_crop_matrix, transform_points
 from tracker.sources.images import decode_image
 from tracker.types import FaceBox, ImageArray, Matrix
 from training.faces.listing import FaceImage

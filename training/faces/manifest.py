@@ -10,7 +10,7 @@ from pathlib import Path
 
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
-from tracker.dataclass_toml import from_mapping, to_mapping
+from tracker.files.dataclass_toml import from_mapping, to_mapping
 from tracker.sources.decoding import error_text
 
 MANIFEST_NAME = "faces.json"

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from models.errors import FewmarkError
 from tracker.config import DetectionConfig
-from tracker.pipeline import open_detector
+from tracker.following.pipeline import open_detector
 from tracker.sources.decoding import error_text
 from tracker.version import fewmark_version
 from training.faces.cutting import CutImage, cut_in_worker, start_worker
@@ -53,7 +53,7 @@ def prepare_faces(
     Args:
         sources: folders (with subfolders and the ``.tar`` shards there) and ``.tar`` shards.
         workers: processes; default: one per core.
-        model_dir: where the user keeps detector files, see ``tracker.model_store``.
+        model_dir: where the user keeps detector files, see ``tracker.files.model_store``.
         should_stop: asked after every shard; when it says so the manifest that comes back is not ``complete``.
         report: receives a line for a person about whatever was left out because it is broken.
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel
 from tracker.backends.base import LANDMARKS_ONLY, Prediction, PredictionRequest
 from tracker.backends.engine_build import EngineNotBuilt, start_build
 from tracker.backends.engine_cache import engine_path, load_engine

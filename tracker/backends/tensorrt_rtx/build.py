@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import torch
 
-from models.checkpoint import FaceModel
 from models.errors import FewmarkError
+from models.files.model_file import FaceModel
 from tracker.backends.engine_cache import EngineKey, weights_hash
 from tracker.backends.graph import CropGraph
 from tracker.backends.onnx_graph import onnx_graph

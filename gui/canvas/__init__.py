@@ -1,0 +1,1 @@
+"""A picture, letterboxed, zoomed and panned, and what lies on it."""

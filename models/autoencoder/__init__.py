@@ -1,0 +1,1 @@
+"""The autoencoder of 3FabRec, and what only its training needs."""

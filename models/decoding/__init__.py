@@ -1,0 +1,1 @@
+"""From heatmaps to points and confidences."""

@@ -1,0 +1,1 @@
+"""Files of networks: safetensors, with everything else as plain JSON in the header."""

@@ -1,0 +1,1 @@
+"""Networks: crops in, heatmaps out. A family a folder."""

@@ -1,0 +1,1 @@
+"""A face from frame to frame."""

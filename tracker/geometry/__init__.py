@@ -1,0 +1,1 @@
+"""The only place where coordinates change frame."""

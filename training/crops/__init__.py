@@ -1,0 +1,1 @@
+"""Labelled faces as batches of augmented crops."""

@@ -1,0 +1,1 @@
+"""What a step and a measurement of each stage of training are, and what it starts from."""

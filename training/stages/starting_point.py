@@ -1,0 +1,155 @@
+"""The network that a landmark run starts with: random weights, or what stage 1 or another run has learned."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from models.autoencoder.autoencoder import Autoencoder, AutoencoderConfig
+from models.crop_rule import CropRule
+from models.decoding.heatmaps import HeatmapKind
+from models.errors import FewmarkError
+from models.files.autoencoder_file import FORMAT as AUTOENCODER_FORMAT
+from models.files.autoencoder_file import TrainedAutoencoder, load_autoencoder
+from models.files.descriptor_file import FORMAT as DESCRIPTOR_FORMAT
+from models.files.descriptor_file import TrainedDescriptors, load_descriptors
+from models.files.model_file import FaceModel, load_model, read_safetensors
+from models.landmark_schemes import LandmarkScheme
+from models.networks.interleaved.face_network import FaceNetwork, FaceNetworkConfig
+from models.registry import MODELS, open_model
+from models.surgery.growing import grow_autoencoder, grow_network, widen_network
+from training.config import DescriptorRecipe, LandmarkRecipe
+from training.crops.labelled_crops import LabelledCrops
+from training.stages.descriptor_matching import landmark_filters
+
+Start = TrainedAutoencoder | TrainedDescriptors | FaceModel
+
+
+class StartingPoint:
+    """What a landmark run starts from, read once and grown and widened to what the recipe asks for."""
+
+    def __init__(self, recipe: LandmarkRecipe) -> None:
+        """Raises FewmarkError where there is no such file, or it holds nothing that a landmark run can start from."""
+        self.recipe = recipe
+        self._start = None if recipe.start_from is None else load_start(recipe.start_from)
+        self._source = None if self._start is None else _fitted(self._start, recipe)
+
+    def build_network(self, scheme: LandmarkScheme) -> FaceNetwork:
+        """The network of the recipe for a landmark scheme, with the weights that it starts from.
+
+        From an autoencoder come encoder and decoder; from a model also the landmark head, for another scheme without
+        its last layer; from descriptors all but the last layer. What is of 128 px grows where the recipe asks for 256;
+        a narrow model and narrow descriptors are widened.
+
+        Raises:
+            FewmarkError: the start has another shape or crop rule.
+        """
+        recipe, start, source = self.recipe, self._start, self._source
+        kind: HeatmapKind = "gaussian" if recipe.loss.name == "l2" else "logits"
+        shape = asdict(recipe.network)
+        network = FaceNetwork(FaceNetworkConfig(num_landmarks=scheme.num_points, heatmap_kind=kind, **shape))
+        if start is None or source is None:
+            return network
+        config, rule = source.config, start.crop_rule
+        if isinstance(source, FaceNetwork) and _same_head(source, network):
+            same = isinstance(start, FaceModel) and start.scheme == scheme
+            learned = source.head.state_dict().items()
+            # The layer of one channel a landmark is new for new landmarks.
+            network.head.load_state_dict({k: v for k, v in learned if same or k.split(".")[0] != "lin"}, strict=same)
+        found = config
+        if not isinstance(found, AutoencoderConfig):
+            found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
+        if scheme.level_points is None:  # such crops are never turned, whatever the start's were
+            rule = replace(rule, level=recipe.crop.level)
+        wanted = AutoencoderConfig(recipe.network.input_size, recipe.network.z_dim, recipe.network.width)
+        check_fit(recipe, found, wanted, rule)
+        network.encoder.load_state_dict(source.encoder.state_dict())
+        network.decoder.load_state_dict(source.decoder.state_dict())
+        return network
+
+    @torch.no_grad()
+    def start_last_layer(self, network: FaceNetwork, crops: LabelledCrops) -> None:
+        """After descriptors, lets the last layer begin with what the labelled faces say of them."""
+        start, source = self._start, self._source
+        if not isinstance(start, TrainedDescriptors) or not isinstance(source, FaceNetwork):
+            return
+        last = network.head.lin
+        assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d)
+        if _same_head(source, network):
+            last.weight.copy_(landmark_filters(source, crops, start.temperature))
+
+    @property
+    def keeps_reconstructing(self) -> bool:
+        """Whether the network that the recipe makes still shows faces through its own decoder.
+
+        It does if it started from something that did, and its decoder stayed frozen or the reconstruction was trained
+        along. 3FabRec, section 3.3.2: a fine-tuned encoder gives up some of the likeness.
+        """
+        recipe, start = self.recipe, self._start
+        if recipe.loss.reconstruction_weight > 0:
+            return True
+        if any(phase.decoder > 0 for phase in recipe.phases):
+            return False
+        if isinstance(start, FaceModel):
+            return start.reconstructs and start.autoencoder is None
+        return isinstance(start, TrainedAutoencoder)
+
+    @property
+    def kept_autoencoder(self) -> Autoencoder | None:
+        """The autoencoder that a model carries along where its own decoder no longer reconstructs.
+
+        That which the run started from, or that which the model that it started from carried; None if there was none.
+        """
+        if self.keeps_reconstructing or self._start is None:
+            return None
+        return self._start.autoencoder
+
+
+def load_start(path: Path) -> Start:
+    """What a run starts from; a shipped model's name stands for its weights.
+
+    Raises:
+        FewmarkError: there is no such file, or it is none of an autoencoder, of descriptors or of a model.
+    """
+    if str(path) in MODELS:
+        return open_model(str(path))
+    header, _ = read_safetensors(path, "file of an autoencoder, of descriptors or of a model")
+    if header.get("format") == AUTOENCODER_FORMAT:
+        return load_autoencoder(path)
+    return load_descriptors(path) if header.get("format") == DESCRIPTOR_FORMAT else load_model(path)
+
+
+def _fitted(start: Start, recipe: LandmarkRecipe) -> Autoencoder | FaceNetwork:
+    """The network that a recipe starts from, grown and widened to what it asks for, as far as that is possible."""
+    wanted = recipe.network
+    if isinstance(start, TrainedAutoencoder):
+        small = start.autoencoder
+        return grow_autoencoder(small) if (small.config.input_size, wanted.input_size) == (128, 256) else small
+    network = start.network
+    if (network.config.input_size, wanted.input_size) == (128, 256):
+        network = grow_network(network)
+    return widen_network(network, wanted.width) if network.config.width < wanted.width else network
+
+
+def _same_head(source: FaceNetwork, network: FaceNetwork) -> bool:
+    """Whether two networks differ in the number of landmarks alone."""
+    return replace(source.config, num_landmarks=network.config.num_landmarks) == network.config
+
+
+def check_fit(recipe: LandmarkRecipe | DescriptorRecipe, found: object, wanted: object, rule: CropRule) -> None:
+    """
+    Args:
+        found: the shape of what a recipe starts from.
+        wanted: the shape that it asks for.
+        rule: how the crops were cut that the start was trained on.
+
+    Raises:
+        FewmarkError: the start does not fit.
+    """
+    if found != wanted:
+        raise FewmarkError(f"{recipe.start_from}: holds {found}, but the recipe asks for {wanted}")
+    if rule != recipe.crop:
+        raise FewmarkError(f"{recipe.start_from}: was trained on crops by {rule}, but the recipe has {recipe.crop}")
