@@ -71,9 +71,9 @@ def test_the_command_names_an_intruder_instead_of_importing_it(tmp_path: Path) -
 
 
 def test_a_missing_package_is_named(tmp_path: Path) -> None:
-    for name in ("__init__.py", "install_check.py"):
+    for name in ("__init__.py", "machine/__init__.py", "machine/install_check.py"):
         copy = tmp_path / "tracker" / name
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes((ROOT / "tracker" / name).read_bytes())
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     # -S: without site-packages, where an editable install would lead to the whole checkout.
