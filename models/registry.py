@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from models.autoencoder.autoencoder import Autoencoder
 from models.errors import FewmarkError
-from models.files.autoencoder_file import load_autoencoder
+from models.files.autoencoder_file import DeferredAutoencoder, load_autoencoder
 from models.files.model_file import FaceModel, load_model
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
@@ -73,15 +74,26 @@ TRAINED_MODEL_FILE = "model.safetensors"  # what a training run calls its result
 def open_model(name_or_path: str | Path) -> FaceModel:
     """A shipped model by name, or a model file by path.
 
+    The autoencoder of shipped models is read when the first reconstruction is wanted.
+
     Raises:
         FewmarkError: no such name or file, or the shipped file is damaged.
     """
     entry = MODELS.get(str(name_or_path))
     if entry is None:
         return load_model(model_file(name_or_path))
-    for file in (entry, AUTOENCODER):
-        file.check()
-    return replace(load_model(entry.weights), autoencoder=load_autoencoder(AUTOENCODER.weights).autoencoder)
+    entry.check()
+    return replace(load_model(entry.weights), carries=DeferredAutoencoder(shipped_autoencoder))
+
+
+def shipped_autoencoder() -> Autoencoder:
+    """What shows the reconstructions of all shipped models.
+
+    Raises:
+        FewmarkError: its file is missing or damaged.
+    """
+    AUTOENCODER.check()
+    return load_autoencoder(AUTOENCODER.weights).autoencoder
 
 
 def model_file(path: str | Path) -> Path:

@@ -19,9 +19,7 @@ import torch
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from models.decoding.shape_prior import decode_face
 from models.errors import FewmarkError
-from models.networks.interleaved.face_network import FaceNetwork
 from models.surgery.folding import fold_batch_norm
 from tracker.batch import OutputChoice
 from tracker.detectors import FaceDetector
@@ -93,7 +91,7 @@ class StageBench:
         self._tracker, self._detector = tracker, detector
         self._video, self._rate = video, info.frame_rate or FALLBACK_RATE
         self._context = OverlayContext(tracker.model.scheme)
-        self._network: FaceNetwork = fold_batch_norm(tracker.model.network)
+        self._network = fold_batch_norm(tracker.model.network)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, samples: StageSamples, frames: int, *, warm_up: int, on_frame: Callable[[], None]) -> None:
@@ -151,7 +149,7 @@ class StageBench:
     def _run_frame(self, frame: Frame, timer: StageTimer, writer: Mp4Writer) -> ImageArray | None:
         """Times the stages after decoding; returns the crop of the first face, (S, S, 3)."""
         model = self._tracker.model
-        size, kind = model.network.config.input_size, model.network.config.heatmap_kind
+        size = model.network.config.input_size
         result = self._tracker.process(frame)  # not timed: it says where the faces are
         with timer.stage("detect"):
             self._detector.detect(frame.image)
@@ -164,7 +162,7 @@ class StageBench:
                 pixels = torch.from_numpy(crop[None])
                 heatmaps = self._network(pixels.permute(0, 3, 1, 2).float().div_(255))
             with timer.stage("decode heatmaps"):
-                decode_face(heatmaps, size, kind=kind, prior=model.shape_prior)
+                self._network.read(heatmaps, model.shape_prior)
         with timer.stage("overlay"):
             image = render(result, OutputChoice().overlays, self._context)
         with timer.stage("encode"):

@@ -37,7 +37,7 @@ FACTS = TrackerFacts(
     device="CPU, 2 threads",
     passed_over=(),
     scheme=IBUG_68,
-    reconstructs=False,
+    why_no_reconstruction="not in this test",
     confidence_meaning=MEANING,
 )
 
