@@ -24,8 +24,9 @@ from models.decoding.heatmaps import decode_heatmaps, heatmap_from_crop
 from models.errors import FewmarkError
 from models.networks.base import LandmarkNetwork
 from training.config import AugmentationConfig
-from training.crops.batch_augmentation import change_appearance, random_crops
 from training.crops.labelled_crops import LabelledCrops, mirrored
+from training.crops.random_appearance import change_appearance
+from training.crops.random_crops import random_crops
 from training.losses.heatmap_losses import heatmap_cross_entropy
 
 _BATCH = 16  # faces that are looked at together
