@@ -12,7 +12,7 @@ from models.errors import FewmarkError
 from tracker.live.settings import SourceRequest
 from tracker.sources import CameraSource, FrameSource, find_camera, list_cameras, open_source
 from tracker.sources.base import SingleUseSource
-from tracker.sources.decoding import FALLBACK_RATE
+from tracker.sources.media_facts import FALLBACK_RATE
 from tracker.sources.opening import CAMERA_PREFIX
 from tracker.types import Frame
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import av
 import numpy as np
-from av.container import InputContainer
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from tracker.sources.media_facts import time_base_s
+from tracker.sources.video_input import VideoInput
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +24,7 @@ class FrameTable:
         return int(np.searchsorted(self.keyframes, index, side="right")) - 1
 
 
-def scan_frames(container: InputContainer, stream: VideoStream) -> FrameTable | None:
+def scan_frames(video: VideoInput) -> FrameTable | None:
     """Reads the packets of a video to their end, as far as the file can be read.
 
     Returns:
@@ -35,9 +33,7 @@ def scan_frames(container: InputContainer, stream: VideoStream) -> FrameTable | 
     times: list[int] = []
     key_times: list[int] = []
     try:
-        for packet in container.demux(stream):
-            if packet.size == 0 or packet.is_discard:
-                continue
+        for packet in video.packets():
             if packet.pts is None:
                 return None
             times.append(packet.pts)
@@ -49,4 +45,4 @@ def scan_frames(container: InputContainer, stream: VideoStream) -> FrameTable | 
     if not len(pts) or len(pts) != len(times):
         return None
     keyframes = np.unique(np.append(np.searchsorted(pts, np.array(key_times, np.int64)), 0))
-    return FrameTable(pts, pts.astype(np.float64) * time_base_s(stream), keyframes)
+    return FrameTable(pts, pts.astype(np.float64) * video.facts.time_base_s, keyframes)

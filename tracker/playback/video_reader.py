@@ -8,15 +8,13 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.codec.context import ThreadType
-from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from models.errors import FewmarkError
 from tracker.playback.frame_table import FrameTable, scan_frames
 from tracker.playback.reader import FrameReader
-from tracker.sources.decoding import DecodeTally, UprightRgb, decode_frames, error_text, video_stream
-from tracker.sources.video_file import VideoFile
+from tracker.sources.decoding import DecodeTally, error_text
+from tracker.sources.upright import UprightRgb
+from tracker.sources.video_file import VideoFile, open_video
 from tracker.types import Frame
 
 CACHE_BYTES = 256 << 20  # of decoded frames, in the codec's own format: 180 frames at 720p, 80 at 1080p
@@ -36,11 +34,10 @@ class VideoReader(FrameReader):
         self._path = path
         with VideoFile(path) as source:  # says in a sentence what is wrong with a file that can't be shown
             self.info, first_s = source.info, next(iter(source)).time_s
-        self._container, self._stream = self._open()
-        container, stream = self._open()
-        with container:
-            table = scan_frames(container, stream)
-        is_avi = self._container.format.name == "avi"
+        with open_video(path) as video:
+            table = scan_frames(video)
+        self._input = open_video(path)
+        is_avi = self._input.facts.decode_times_only
         self._counts = table is None or is_avi
         self._table = table or self._table_by_decoding()
         self.time_s = self._table.time_s
@@ -55,7 +52,7 @@ class VideoReader(FrameReader):
     def close(self) -> None:
         self._frames = iter(())
         self._cache.clear()
-        self._container.close()
+        self._input.close()
 
     def read(self, index: int, is_cancelled: Callable[[], bool] = lambda: False) -> Frame | None:
         if not 0 <= index < len(self.time_s):
@@ -112,13 +109,13 @@ class VideoReader(FrameReader):
         """Makes ``keyframe`` the next frame that is decoded."""
         try:
             if keyframe == 0:  # not every format can be wound back
-                self._container.close()
-                self._container, self._stream = self._open()
+                self._input.close()
+                self._input = open_video(self._path)
             else:
-                self._container.seek(int(self._table.pts[keyframe]), stream=self._stream)
+                self._input.seek(int(self._table.pts[keyframe]))
         except (av.FFmpegError, OSError) as error:
             raise FewmarkError(f"{self._path}: cannot be read any more ({error_text(error)}); open it again") from error
-        self._frames = decode_frames(self._container, self._stream, DecodeTally())
+        self._frames = self._input.decode(DecodeTally())
         self._position = keyframe
 
     def _remember(self, index: int, decoded: av.VideoFrame) -> None:
@@ -130,12 +127,6 @@ class VideoReader(FrameReader):
         while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
             _, oldest = self._cache.popitem(last=False)
             self._cached_bytes -= _bytes_of(oldest)
-
-    def _open(self) -> tuple[InputContainer, VideoStream]:
-        container = av.open(f"file:{self._path}", metadata_errors="replace")
-        stream = video_stream(container, str(self._path))
-        stream.codec_context.thread_type = ThreadType.AUTO
-        return container, stream
 
     def _table_by_decoding(self) -> FrameTable:
         with VideoFile(self._path) as source:

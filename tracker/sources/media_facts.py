@@ -3,13 +3,57 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from tracker.types import Frame, SourceInfo
+
+FALLBACK_RATE = 25.0  # frames/s, where neither the times nor the header say anything
 _INDEX_SAMPLE = 4000  # index entries looked at for the rate
 _STEADY = 0.9  # share of frame intervals that must lie near the median for a rate to be stated
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """What is known of a video before it is decoded."""
+
+    frame_rate: float | None  # see ``frame_rate``
+    frame_count: int | None  # see ``frame_count``
+    end_s: float | None  # presentation time at which the last frame ends; None: not announced
+    has_audio: bool
+    time_base_s: float  # see ``time_base_s``
+    decode_times_only: bool  # AVI: each packet has one time, that of its place in decoding order
+
+    @classmethod
+    def of(cls, container: InputContainer, stream: VideoStream) -> MediaFacts:
+        duration = duration_s(container, stream)
+        start_s = (stream.start_time or 0) * time_base_s(stream)
+        return cls(
+            frame_rate=frame_rate(stream),
+            frame_count=frame_count(container, stream),
+            end_s=None if duration is None else start_s + duration,
+            has_audio=bool(container.streams.audio),
+            time_base_s=time_base_s(stream),
+            decode_times_only=container.format.name == "avi",
+        )
+
+    @property
+    def step_s(self) -> float:
+        """Seconds from one frame to the next where their times don't say."""
+        return 1.0 / (self.frame_rate or FALLBACK_RATE)
+
+    def source_info(self, name: str, first: Frame, *, is_live: bool) -> SourceInfo:
+        """The same for the tracker; the ``first`` frame has the size of all."""
+        height, width = first.image.shape[:2]
+        count = None if is_live else self.frame_count
+        return SourceInfo(name, width, height, self.frame_rate, count, is_live, has_audio=self.has_audio)
+
+    def reaches_end(self, last_s: float, tolerance_s: float) -> bool:
+        """Whether nothing is announced after the frame at ``last_s``; three frames may always be missing."""
+        return self.end_s is None or last_s + self.step_s >= self.end_s - max(tolerance_s, 3 * self.step_s)
 
 
 def frame_rate(stream: VideoStream) -> float | None:

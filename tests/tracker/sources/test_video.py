@@ -171,17 +171,17 @@ def test_range_selects_the_same_frames_as_a_full_read(
 
 
 def test_start_seeks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tracker.sources import video_file
+    from tracker.sources import video_input
 
     decoded = []
-    real = video_file.decode_frames
+    real = video_input.decode_frames
 
     def counted(*args: Any) -> Iterator[av.VideoFrame]:
         for frame in real(*args):
             decoded.append(frame.pts)
             yield frame
 
-    monkeypatch.setattr(video_file, "decode_frames", counted)
+    monkeypatch.setattr(video_input, "decode_frames", counted)
     with open_source(write_video(tmp_path / "a.mp4"), start_s=1.9) as source:
         assert [frame.index for frame in source] == [57, 58, 59]
     assert len(decoded) <= 12  # one group of pictures, not sixty frames
