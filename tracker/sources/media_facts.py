@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from av.container import InputContainer
@@ -14,6 +15,8 @@ from tracker.types import Frame, SourceInfo
 FALLBACK_RATE = 25.0  # frames/s, where neither the times nor the header say anything
 _INDEX_SAMPLE = 4000  # index entries looked at for the rate
 _STEADY = 0.9  # share of frame intervals that must lie near the median for a rate to be stated
+_HIGHEST_RATE = 1000.0  # frames/s; what is above is the time base, which some headers state in the rate's place
+_TELL_THE_END = ("matroska,webm", "nut", "asf")  # formats whose duration counts from 0, not from the first frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class MediaFacts:
 def frame_rate(stream: VideoStream) -> float | None:
     """Mean frames/s; None if unknown, or if the intervals vary too much to state one.
 
-    The index is believed before the header: an AVI's header also counts empty frames.
+    The index is believed before the header.
     """
     if _has_frame_index(stream):
         entries = [entry for entry in stream.index_entries[:_INDEX_SAMPLE] if not entry.is_discard]
@@ -68,9 +71,12 @@ def frame_rate(stream: VideoStream) -> float | None:
         if not near.size or near.size < _STEADY * intervals.size or near.mean() <= 0:
             return None
         return 1.0 / (float(near.mean()) * time_base_s(stream))
-    if stream.frames and stream.duration:
-        return stream.frames / (stream.duration * time_base_s(stream))
-    return float(stream.average_rate) if stream.average_rate else None
+    rates = [stream.average_rate, stream.guessed_rate, stream.base_rate]
+    if stream.start_time is None:  # a bare stream: its average is the demuxer's guess, the decoder may know better
+        rates.insert(0, stream.guessed_rate)
+    elif stream.frames and stream.duration:
+        rates.insert(0, stream.frames / (stream.duration * Fraction(stream.time_base or 1)))
+    return next((float(rate) for rate in rates if rate and rate <= _HIGHEST_RATE), None)
 
 
 def frame_count(container: InputContainer, stream: VideoStream) -> int | None:
@@ -84,7 +90,15 @@ def frame_count(container: InputContainer, stream: VideoStream) -> int | None:
 
 
 def duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """Seconds that the header announces for the video stream, None if it says nothing of that stream."""
+    """Seconds from the first frame to the end that the header announces, None if it says nothing of that stream."""
+    announced = _announced_s(container, stream)
+    start_s = (stream.start_time or 0) * time_base_s(stream)
+    if announced is not None and container.format.name in _TELL_THE_END and announced > start_s:
+        return announced - start_s
+    return announced
+
+
+def _announced_s(container: InputContainer, stream: VideoStream) -> float | None:
     if container.format.name == "avi" and stream.frames and stream.average_rate:
         return stream.frames / float(stream.average_rate)  # the stream's duration follows the index, which may be cut
     if stream.duration:
@@ -108,4 +122,6 @@ def _has_frame_index(stream: VideoStream) -> bool:
     entries = stream.index_entries
     if len(entries) < 3:
         return False
+    if stream.container.format.name == "avi":  # its header also counts empty frames
+        return True
     return len(entries) == stream.frames or any(not entry.is_keyframe for entry in entries[:_INDEX_SAMPLE])

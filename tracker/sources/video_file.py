@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -10,15 +11,14 @@ import av
 
 from models.errors import FewmarkError
 from tracker.sources.base import ReadAheadSource, check_time_range
+from tracker.sources.cut_off import sign_of_cut
 from tracker.sources.decoding import DecodeTally, error_text
+from tracker.sources.file_kind import JPEG, read_head
 from tracker.sources.presentation_clock import PresentationClock
 from tracker.sources.upright import UprightRgb
 from tracker.sources.video_input import VideoInput
 from tracker.types import Frame
 
-_TRANSPORT_SYNC = 0x47
-# Bytes of a packet, and where in it the sync byte stands (ISO 13818-1; with a time code before; with error correction).
-_TRANSPORT_PACKETS = {188: 0, 192: 4, 204: 0}
 _END_TOLERANCE_S = 0.25  # headers round durations, and edit lists trim a few frames
 
 
@@ -102,7 +102,8 @@ class VideoFile(ReadAheadSource):
         target = self._locate_start()
         if target is not None:
             index, pts = target
-            self._input.seek(pts)
+            with suppress(av.FFmpegError):  # not every format can be wound
+                self._input.seek(pts)
             frames = self._input.decode(self._tally)
             first = next((frame for frame in frames if frame.pts is not None and frame.pts >= pts), None)
             if first is not None and first.pts == pts:
@@ -118,11 +119,17 @@ class VideoFile(ReadAheadSource):
         if not self._start_s or self._facts.decode_times_only:
             return None
         with self._open() as video:
+            shown = next(video.decode(DecodeTally()), None)
+        if shown is None or shown.pts is None:
+            return None
+        with self._open() as video:
             start = self._start_s / self._facts.time_base_s
             before, first = 0, None
             for packet in video.packets():
                 if packet.pts is None:
                     return None
+                if packet.pts < shown.pts:  # of an open group of pictures whose first ones were cut off
+                    continue
                 if packet.pts < start:
                     before += 1
                 elif first is None or packet.pts < first:
@@ -148,25 +155,8 @@ class VideoFile(ReadAheadSource):
                 f"{self._name}: ends at {last_s + self._facts.step_s:.2f} s, but its header announces "
                 f"{self._facts.end_s:.2f} s; the file is cut off"
             )
-        elif self._input.format == "gif" and not self._ends_with(b";"):
-            self.warnings.append(f"{self._name}: ends without the mark that closes a GIF; the file is cut off")
-        elif self._input.format == "mpegts" and self._ends_within_a_packet():
-            self.warnings.append(f"{self._name}: ends in the middle of a transport packet; the file is cut off")
-
-    def _ends_within_a_packet(self) -> bool:
-        """Of a transport stream: the decoder does not always notice that a last picture is incomplete."""
-        size = self._path.stat().st_size
-        with self._path.open("rb") as file:
-            head = file.read(8 * max(_TRANSPORT_PACKETS))
-        for length, first in _TRANSPORT_PACKETS.items():
-            if all(byte == _TRANSPORT_SYNC for byte in head[first::length]):
-                return size % length != 0
-        return False
-
-    def _ends_with(self, tail: bytes) -> bool:
-        with self._path.open("rb") as file:
-            file.seek(-len(tail), 2)
-            return file.read() == tail
+        elif sign := sign_of_cut(self._path, self._input.format):
+            self.warnings.append(f"{self._name}: {sign}; the file is cut off")
 
     def _why_no_frame(self) -> str:
         if self._clock.last_s is None:
@@ -180,5 +170,7 @@ class VideoFile(ReadAheadSource):
 
 
 def open_video(path: Path) -> VideoInput:
-    """The video stream of a file. Raises as ``VideoInput`` does."""
-    return VideoInput(f"file:{path}", str(path))  # with "file:", a colon in a name is no protocol
+    """The video stream of a file. Raises as ``VideoInput`` and ``read_head`` do."""
+    # FFmpeg goes by the name: of "a.jpg" it would read one picture. With "file:", a colon in a name is no protocol.
+    container_format = "mjpeg" if read_head(path).startswith(JPEG) else None
+    return VideoInput(f"file:{path}", str(path), container_format=container_format)

@@ -23,6 +23,7 @@ class VideoInput:
         address: as FFmpeg takes it.
         name: what messages call it.
         threads: FRAME decodes fastest, but holds one frame per thread back; SLICE gives each at once.
+        container_format: FFmpeg's name of it, where the content alone could mislead; None: found out.
         options, timeout: as for ``av.open``; seconds.
 
     Raises:
@@ -36,10 +37,13 @@ class VideoInput:
         name: str,
         *,
         threads: ThreadType = ThreadType.AUTO,
+        container_format: str | None = None,
         options: Mapping[str, str] | None = None,
         timeout: tuple[float, float] | None = None,
     ) -> None:
-        self.container = av.open(address, options=dict(options or {}), timeout=timeout, metadata_errors="replace")
+        self.container = av.open(
+            address, format=container_format, options=dict(options or {}), timeout=timeout, metadata_errors="replace"
+        )
         try:
             self.stream = video_stream(self.container, name)
         except BaseException:
@@ -87,8 +91,9 @@ def video_stream(container: av.container.InputContainer, name: str) -> VideoStre
     if not streams:
         found = ", ".join(_describe_stream(stream) for stream in container.streams) or "nothing"
         raise FewmarkError(f"{name}: no video stream (found: {found}); give a file with a picture")
+    moving = [stream for stream in streams if stream.frames != 1] or streams  # a cover that is not marked as one
     best = container.streams.best("video")
-    stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
+    stream = best if isinstance(best, VideoStream) and best in moving else moving[0]
     if stream.codec_context is None:
         raise FewmarkError(f"{name}: its video codec has no decoder here; convert it to H.264")
     return stream

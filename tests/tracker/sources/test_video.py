@@ -127,10 +127,10 @@ def test_irregular_intervals_state_no_frame_rate(tmp_path: Path) -> None:
         assert source.info.frame_count == len(times_ms)
 
 
-def test_raw_stream_without_times_takes_the_mean_rate_and_says_so(tmp_path: Path) -> None:
+def test_raw_stream_without_times_takes_the_rate_that_its_codec_states_and_says_so(tmp_path: Path) -> None:
     with open_source(write_video(tmp_path / "raw.h264", 10)) as source:
         times = [frame.time_s for frame in source]
-    np.testing.assert_allclose(np.diff(times), 1 / 25)
+    np.testing.assert_allclose(np.diff(times), 1 / 30)
     assert any("no usable presentation time" in text for text in source.warnings)
 
 
