@@ -29,8 +29,8 @@ from tracker.machine.timing import StageTimer
 from tracker.overlays import OverlayContext, render
 from tracker.sinks.mp4_writer import Mp4Writer
 from tracker.sources.decoding import DecodeTally
+from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.media_facts import FALLBACK_RATE
-from tracker.sources.upright import UprightRgb
 from tracker.sources.video_file import open_video
 from tracker.sources.video_input import VideoInput
 from tracker.types import Frame, ImageArray, SourceInfo
@@ -185,10 +185,10 @@ class _OneThreadWriter(Mp4Writer):
 
 def _rgb_images(video: VideoInput) -> Iterator[ImageArray]:
     video.stream.codec_context.thread_count = 1
-    to_rgb: UprightRgb | None = None
+    maker: FrameMaker | None = None
     for decoded in video.decode(DecodeTally()):
-        to_rgb = to_rgb or UprightRgb(decoded)
-        yield to_rgb(decoded)
+        maker = maker or video.frame_maker(decoded)
+        yield maker.image(decoded)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class PacedSource(SingleUseSource):
         if self._source.info.are_stills:
             self._source.close()
             raise FewmarkError(f"{self._name}: photos are no live source; name a video or a camera")
-        self.info = replace(self._source.info, frame_count=None, is_live=True, has_audio=False)
+        self.info = replace(self._source.info, frame_count=None, is_live=True, has_audio=False, pixel_aspect=1.0)
         self._step_s = 1 / (self.info.frame_rate or FALLBACK_RATE)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from tracker.playback.frame_cache import FrameCache
 from tracker.playback.frame_table import FrameTable, scan_frames
 from tracker.playback.reader import FrameReader
 from tracker.sources.decoding import DecodeTally, error_text
-from tracker.sources.upright import UprightRgb
+from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.video_file import VideoFile, open_video
 from tracker.types import Frame
 
@@ -45,7 +45,7 @@ class VideoReader(FrameReader):
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._position = len(self.time_s)  # index of the frame that decoding on would give
         self._cache: FrameCache[av.VideoFrame] = FrameCache(_bytes_of)
-        self._to_rgb: UprightRgb | None = None
+        self._maker: FrameMaker | None = None
 
     def close(self) -> None:
         self._frames = iter(())
@@ -59,8 +59,8 @@ class VideoReader(FrameReader):
         if found is None:
             return None
         decoded = self._cache[found]
-        self._to_rgb = self._to_rgb or UprightRgb(decoded)
-        return Frame(self._to_rgb(decoded), found, float(self.time_s[found]))
+        self._maker = self._maker or self._input.frame_maker(decoded)
+        return self._maker.frame(decoded, found, float(self.time_s[found]))
 
     def _decode_to(self, index: int, is_cancelled: Callable[[], bool]) -> int | None:
         """Puts the frame into the cache and returns its index, or that of one near it; None: cancelled."""

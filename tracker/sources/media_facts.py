@@ -52,7 +52,16 @@ class MediaFacts:
         """The same for the tracker; the ``first`` frame has the size of all."""
         height, width = first.image.shape[:2]
         count = None if is_live else self.frame_count
-        return SourceInfo(name, width, height, self.frame_rate, count, is_live, has_audio=self.has_audio)
+        return SourceInfo(
+            name,
+            width,
+            height,
+            self.frame_rate,
+            count,
+            is_live,
+            has_audio=self.has_audio,
+            pixel_aspect=first.pixel_aspect,
+        )
 
     def reaches_end(self, last_s: float, tolerance_s: float) -> bool:
         """Whether nothing is announced after the frame at ``last_s``; three frames may always be missing."""

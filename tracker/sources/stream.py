@@ -13,8 +13,8 @@ from av.codec.context import ThreadType
 from models.errors import FewmarkError
 from tracker.sources.base import SingleUseSource
 from tracker.sources.decoding import DecodeTally, error_text
+from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.presentation_clock import PresentationClock
-from tracker.sources.upright import UprightRgb
 from tracker.sources.video_input import VideoInput
 from tracker.types import Frame
 
@@ -95,7 +95,7 @@ class NetworkStream(SingleUseSource):
         lost = False
         last_frame_at = 0.0  # perf_counter
         while True:
-            to_rgb: UprightRgb | None = None
+            maker: FrameMaker | None = None
             cause = "the sender closed it"
             try:
                 if failures:
@@ -108,8 +108,8 @@ class NetworkStream(SingleUseSource):
                         gap_s = max(time.perf_counter() - last_frame_at, self._facts.step_s)
                         self._clock.carry_on_from(decoded, (self._clock.last_s or 0.0) + gap_s)
                     lost, failures, last_frame_at = False, 0, time.perf_counter()
-                    to_rgb = to_rgb or UprightRgb(decoded)
-                    yield Frame(to_rgb(decoded), index, self._clock.time_of(decoded))
+                    maker = maker or self._input.frame_maker(decoded)
+                    yield maker.frame(decoded, index, self._clock.time_of(decoded))
                     index += 1
             except (av.FFmpegError, OSError) as error:
                 cause = error_text(error)

@@ -14,8 +14,8 @@ from tracker.sources.base import ReadAheadSource, check_time_range
 from tracker.sources.cut_off import sign_of_cut
 from tracker.sources.decoding import DecodeTally, error_text
 from tracker.sources.file_kind import JPEG, read_head
+from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.presentation_clock import PresentationClock
-from tracker.sources.upright import UprightRgb
 from tracker.sources.video_input import VideoInput
 from tracker.types import Frame
 
@@ -78,7 +78,7 @@ class VideoFile(ReadAheadSource):
             ) from error
 
     def _read(self) -> Generator[Frame]:
-        to_rgb: UprightRgb | None = None
+        maker: FrameMaker | None = None
         reached_end = True
         try:
             for index, decoded in self._decode():
@@ -88,8 +88,8 @@ class VideoFile(ReadAheadSource):
                 if self._end_s is not None and time_s >= self._end_s:
                     reached_end = False
                     break
-                to_rgb = to_rgb or UprightRgb(decoded)
-                yield Frame(to_rgb(decoded), index, time_s)
+                maker = maker or self._input.frame_maker(decoded)
+                yield maker.frame(decoded, index, time_s)
         except av.FFmpegError as error:
             self.warnings.append(f"{self._name}: reading stopped early ({error_text(error)}); the rest is missing")
         self.warnings += self._tally.warnings(self._name)

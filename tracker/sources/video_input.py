@@ -12,7 +12,9 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from models.errors import FewmarkError
+from tracker.geometry.pixel_aspect import believed_aspect
 from tracker.sources.decoding import DecodeTally, decode_frames
+from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.media_facts import MediaFacts
 
 
@@ -64,6 +66,13 @@ class VideoInput:
     def decode(self, tally: DecodeTally) -> Iterator[av.VideoFrame]:
         """Frames from the current position to the end, see ``decode_frames``."""
         return decode_frames(self.container, self.stream, tally)
+
+    def frame_maker(self, first: av.VideoFrame) -> FrameMaker:
+        """What makes frames of the pictures that it decodes, of which ``first`` is one.
+
+        A pixel aspect that changes midway is not followed: PyAV does not say a picture's own.
+        """
+        return FrameMaker(first, believed_aspect(self.stream.sample_aspect_ratio))
 
     def packets(self) -> Iterator[av.Packet[VideoStream]]:
         """What is to be decoded, in decoding order. Raises av.FFmpegError where the file ends early."""
