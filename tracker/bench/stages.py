@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import av
 import cv2
 import numpy as np
 import torch
-from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from models.errors import FewmarkError
@@ -28,7 +26,11 @@ from tracker.geometry.crop import box_around_points, cut_crop, frame_from_crop_m
 from tracker.machine.timing import StageTimer
 from tracker.overlays import OverlayContext, render
 from tracker.sinks.mp4_writer import Mp4Writer
-from tracker.sources.decoding import FALLBACK_RATE, DecodeTally, UprightRgb, decode_frames, video_stream
+from tracker.sources.decoding import DecodeTally
+from tracker.sources.frame_maker import FrameMaker
+from tracker.sources.media_facts import FALLBACK_RATE
+from tracker.sources.video_file import open_video
+from tracker.sources.video_input import VideoInput
 from tracker.types import Frame, ImageArray, SourceInfo
 
 # What each does, once a sample. All but "predict" run on one thread.
@@ -135,8 +137,8 @@ class StageBench:
         """``count`` images, each with the timer that holds its decoding."""
         done = 0
         while done < count:
-            with av.open(f"file:{self._video}", metadata_errors="replace") as container:
-                images = _rgb_images(container, video_stream(container, str(self._video)))
+            with open_video(self._video) as video:
+                images = _rgb_images(video)
                 while done < count:
                     timer = StageTimer()
                     with timer.stage("decode"):
@@ -179,12 +181,12 @@ class _OneThreadWriter(Mp4Writer):
         return stream
 
 
-def _rgb_images(container: InputContainer, stream: VideoStream) -> Iterator[ImageArray]:
-    stream.codec_context.thread_count = 1
-    to_rgb: UprightRgb | None = None
-    for decoded in decode_frames(container, stream, DecodeTally()):
-        to_rgb = to_rgb or UprightRgb(decoded)
-        yield to_rgb(decoded)
+def _rgb_images(video: VideoInput) -> Iterator[ImageArray]:
+    video.stream.codec_context.thread_count = 1
+    maker: FrameMaker | None = None
+    for decoded in video.decode(DecodeTally()):
+        maker = maker or video.frame_maker(decoded)
+        yield maker.image(decoded)
 
 
 @contextmanager
