@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from goldens import Goldens
 from hypothesis import settings
 
 from tracker.config import TrackerConfig
@@ -16,6 +17,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("any machine", deadline=None)  # a busy one may take a second over anything
 settings.load_profile("any machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-goldens", action="store_true", help="write the golden pictures anew; look at them")
+
+
+@pytest.fixture
+def goldens(request: pytest.FixtureRequest) -> Goldens:
+    """The pictures in the folder ``golden`` beside the test."""
+    return Goldens(request.path.parent / "golden", request.config.getoption("--update-goldens"))
 
 
 @pytest.fixture(scope="session")

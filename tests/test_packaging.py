@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
 import re
 import subprocess
@@ -16,6 +15,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from installed import needs
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")}
@@ -23,8 +23,7 @@ PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")}
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
-    if importlib.util.find_spec("hatchling") is None:
-        pytest.skip("hatchling is not installed: pip install -e '.[dev]'")
+    needs("hatchling", extra="dev")
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     run = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from installed import needs
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,8 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
     ],
 )
 def test_passes(module: str, arguments: list[str]) -> None:
-    if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} is not installed: pip install -e '.[dev]'")
+    needs(module, extra="dev")
     run = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         pytest.fail(run.stdout + run.stderr, pytrace=False)

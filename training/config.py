@@ -21,7 +21,7 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class AugmentationConfig:
-    """Ranges of the random changes to crops (``training/crops/batch_augmentation.py``); the identity is all zeros.
+    """Ranges of ``random_crops.py`` and ``random_appearance.py`` in ``training/crops``; the identity is all zeros.
 
     3FabRec, section 4.2.2: "random horizontal flipping (p = 0.5), translation (+-4 %), resizing (+-5 %), rotation
     (+-30 degrees), and occlusion".

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-import cv2
 import numpy as np
-from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, QSizeF, Qt, pyqtSignal
 from PyQt6.QtGui import (
-    QColor,
     QFocusEvent,
-    QImage,
     QKeyEvent,
     QMouseEvent,
     QNativeGestureEvent,
@@ -24,7 +19,7 @@ from PyQt6.QtWidgets import QApplication, QGestureEvent, QPinchGesture, QSizePol
 
 from gui.canvas.canvas_notice import CanvasNotice
 from gui.canvas.canvas_view import CanvasView
-from gui.canvas.qt_images import qimage_over
+from gui.canvas.pane_painter import PanePainter, paint_zoom
 from gui.look import theme
 from gui.services import Action
 from tracker.types import ImageArray
@@ -32,7 +27,6 @@ from tracker.types import ImageArray
 _ZOOM_STEP = 1.25  # of a key
 _WHEEL_STEP = 1.0015  # to the power of the wheel's angle, 120 a notch
 _PAN_STEP = 0.1  # of the widget, of a key
-_SEE_PIXELS = 6.0  # screen pixels an image pixel from which on they are shown as squares
 _KEY_FOCUS = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
 
 
@@ -54,7 +48,7 @@ class VideoCanvas(QWidget):
         self._is_new = False
         self._panes = 1
         self._view = CanvasView()  # of one pane
-        self._scaled: list[tuple[QImage, QPointF, ImageArray]] = []  # what is painted, where, and its memory
+        self._painter = PanePainter()
         self._pressed: QPointF | None = None
         self._dragged_from: QPointF | None = None
         self._focus_by_key = False
@@ -134,16 +128,16 @@ class VideoCanvas(QWidget):
     # Painting.
 
     def _redraw(self) -> None:
-        self._scaled = []
+        self._painter.forget()
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), theme.current().colour("canvas"))
         if self._image is not None:
-            self._paint_panes(painter, self._image)
+            self._painter.paint(painter, self._image, self._panes, self._view, self.devicePixelRatioF())
             if self.zoom > 1:
-                self._paint_zoom(painter)
+                paint_zoom(painter, self.zoom, QSizeF(self.size()))
         if self._focus_by_key and self.hasFocus():  # a ring after every click would be noise
             painter.setPen(QPen(theme.current().colour("focus"), 2))
             painter.drawRect(QRectF(self.rect()).adjusted(1, 1, -1, -1))
@@ -151,46 +145,6 @@ class VideoCanvas(QWidget):
         if self._is_new:
             self._is_new = False
             self.painted.emit()
-
-    def _paint_panes(self, painter: QPainter, image: ImageArray) -> None:
-        self._scaled = self._scaled or [self._scale_visible(pane) for pane in np.hsplit(image, self._panes)]
-        width, ratio = self._pane_width, self.devicePixelRatioF()
-        for i, (picture, corner, _) in enumerate(self._scaled):
-            painter.setClipRect(QRectF(i * width, 0, width, self.height()))
-            painter.drawImage(corner + QPointF(round(i * width * ratio) / ratio, 0), picture)
-        painter.setClipping(False)
-        painter.setPen(QPen(theme.current().colour("canvas"), 2))
-        for i in range(1, self._panes):
-            painter.drawLine(QPointF(i * width, 0), QPointF(i * width, self.height()))
-
-    def _scale_visible(self, pane: ImageArray) -> tuple[QImage, QPointF, ImageArray]:
-        """The visible part in the screen's own pixels, so that Qt has nothing left to scale: OpenCV is faster."""
-        ratio = self.devicePixelRatioF()
-        left, top, right, bottom = self._view.visible_part()
-        part = pane[top:bottom, left:right]
-        scale = self._view.scale * ratio
-        size = max(round((right - left) * scale), 1), max(round((bottom - top) * scale), 1)
-        how = cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR if scale < _SEE_PIXELS else cv2.INTER_NEAREST
-        pixels = np.ascontiguousarray(part) if size == part.shape[1::-1] else cv2.resize(part, size, interpolation=how)
-        memory = cast(ImageArray, pixels)
-        picture = qimage_over(memory)
-        picture.setDevicePixelRatio(ratio)
-        x, y = self._view.origin
-        # On whole screen pixels, or Qt would interpolate after all.
-        corner = QPointF(round(x * ratio + left * scale) / ratio, round(y * ratio + top * scale) / ratio)
-        return picture, corner, memory
-
-    def _paint_zoom(self, painter: QPainter) -> None:
-        text = f"{self.zoom:.1f}x"
-        metrics = painter.fontMetrics()
-        width, height = metrics.horizontalAdvance(text) + 16, metrics.height() + 6
-        tag = QRectF(self.width() - width - 10, self.height() - height - 10, width, height)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(0, 0, 0, 150))
-        painter.drawRoundedRect(tag, 4, 4)
-        painter.setPen(QColor(255, 255, 255))
-        painter.drawText(tag, Qt.AlignmentFlag.AlignCenter, text)
 
     # Input.
 
@@ -276,7 +230,7 @@ class VideoCanvas(QWidget):
             super().keyPressEvent(event)  # lets the window have it
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        self._scaled = []
+        self._painter.forget()
         self._fit_view()
         self._notice.place()
 

@@ -6,7 +6,7 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
 from gui.look import theme
-from gui.plots.confidence_plot import ConfidencePlot
+from gui.plots.rolling_plot import RollingPlot
 from gui.plots.time_text import clock_text
 from gui.widgets import Button
 
@@ -29,7 +29,7 @@ class ControlBar(QFrame):
         self._record.setCheckable(True)
         self._record.set_icon("record", "recording")
         self._snapshot = Button("Snapshot", icon_name="snapshot", tip="Saves the picture as it is shown, as PNG (S)")
-        self.plot = ConfidencePlot(window_s=plot_seconds)
+        self.plot = RollingPlot(plot_seconds)
         self._plotted_s = 0.0
         metrics = theme.current().metrics
         row = QHBoxLayout(self)

@@ -12,24 +12,24 @@ from gui.canvas.pointer import Pointer
 from gui.canvas.video_canvas import VideoCanvas
 from gui.live.control_bar import ControlBar
 from gui.live.event_teller import EventTeller
+from gui.live.face_panel import FacePanel
 from gui.live.figures import Figures
 from gui.live.requests import default_folder, live_config, recording_plan
 from gui.live.source_controller import SourceController
 from gui.live.source_panel import SourcePanel
-from gui.panels.face_list import FaceList
+from gui.live.wording import size_and_rate, status_of, why_no_faces
 from gui.panels.overlay_panel import OverlayPanel
 from gui.services import Level, Services
 from gui.settings.settings_schema import Settings
 from gui.tracker_bridge import LiveBridge
-from gui.widgets import LabelledSlider, SidePanel
-from gui.workspace import Shortcut, Status, Workspace
+from gui.widgets import SidePanel
+from gui.workspace import Shortcut, Workspace
 from models.errors import FewmarkError
 from models.landmark_schemes import LandmarkScheme
 from tracker.live import EventKind, LiveConfig, LiveEvent, LivePicture
 from tracker.types import TrackingResult
 
 _STATUS_MS = 500
-_MOST_FACES = 10  # that the slider offers; the settings go on to more
 
 BridgeMaker = Callable[[LiveConfig], LiveBridge]
 
@@ -51,7 +51,8 @@ class LiveWorkspace(Workspace):
         self.bridge = make_bridge(live_config(services.settings.current))
         self.canvas = VideoCanvas()
         self.controls = ControlBar(services.settings.current.live.plot_seconds)
-        self.faces = FaceList()
+        self._face_panel = FacePanel(services)
+        self.faces = self._face_panel.faces
         self.panel = SidePanel()
         self.figures = Figures()
         self.picture: LivePicture | None = None  # the one that is shown
@@ -175,12 +176,7 @@ class LiveWorkspace(Workspace):
         """As long as no picture has been through a tracker."""
         if self.picture is not None and self.picture.tracked.tracker is not None:
             return
-        session = self.bridge.session
-        if session.is_loading:
-            nothing = "The model is being loaded."
-        else:
-            nothing = "No model is loaded." if session.tracker is None else "No face is in the picture."
-        self.faces.show_faces((), {}, nothing=nothing)
+        self.faces.show_faces((), {}, nothing=why_no_faces(self.bridge.session))
 
     def _shown_result(self) -> TrackingResult | None:
         return self.picture.tracked.result if self.picture is not None else None
@@ -206,8 +202,7 @@ class LiveWorkspace(Workspace):
         if event.kind is EventKind.TRACKER_READY:
             self._allow_overlays()
         if event.kind is EventKind.SOURCE_RUNNING and event.info is not None:
-            rate = f", {event.info.frame_rate:.0f} fps" if event.info.frame_rate else ""
-            self.source_panel.show_facts(f"{event.info.width} x {event.info.height}{rate}")
+            self.source_panel.show_facts(size_and_rate(event.info))
         self._teller.tell(event)
 
     def _allow_overlays(self) -> None:
@@ -219,8 +214,6 @@ class LiveWorkspace(Workspace):
     def _on_settings(self, settings: Settings) -> None:
         self.bridge.session.configure(live_config(settings))
         self.source_panel.show_settings(settings.live)
-        self._max_faces.set_value(settings.tracking.max_faces)
-        self._smoothing.set_value(settings.tracking.smoothing)
         if settings.live.plot_seconds != self._plot_seconds:
             self._plot_seconds = settings.live.plot_seconds
             self.controls.plot.set_window(self._plot_seconds)
@@ -234,38 +227,14 @@ class LiveWorkspace(Workspace):
         self.controls.allow(record=ready or session.is_recording, snapshot=self.picture is not None)
 
     def _tell_status(self) -> None:
-        session = self.bridge.session
-        facts, statistics, running = session.tracker, session.statistics(), session.is_capturing
-        self.status_changed.emit(
-            Status(
-                model=facts.model if facts else "",
-                backend=facts.backend if facts else "",
-                device=facts.device if facts else "",
-                passed_over=facts.passed_over if facts else (),
-                camera_rate=statistics.capture_rate,
-                model_rate=statistics.tracking_rate,
-                shown_rate=self.figures.shown_rate if running else None,
-                latency_ms=self.figures.latency_ms if running else None,
-                replaced=statistics.replaced if running else None,
-                activity=self._loading if session.is_loading else "",
-            )
-        )
+        self.status_changed.emit(status_of(self.bridge.session, self.figures, self._loading))
 
     # Making it.
 
     def _add_sections(self) -> None:
         self.panel.add_section("Source", self.source_panel)
         self.overlays = OverlayPanel(self._services.settings, "live", self.panel)
-        self._max_faces = LabelledSlider(
-            "At most",
-            minimum=1,
-            maximum=_MOST_FACES,
-            step=1,
-            show="{:.0f}".format,
-            tip="The largest faces are followed",
-        )
-        self._smoothing = LabelledSlider("Smoothing", tip="Calmer landmarks, which follow a little later; 0 is off")
-        self.panel.add_section("Faces", self._max_faces, self._smoothing, self.faces)
+        self.panel.add_section("Faces", self._face_panel)
 
     def _lay_out(self) -> None:
         column = QVBoxLayout()
@@ -295,10 +264,7 @@ class LiveWorkspace(Workspace):
         self.source_panel.rate_wanted.connect(lambda rate: self._update(frame_rate=rate))
         self.source_panel.mirror_wanted.connect(lambda on: self._update(mirror=on))
         self.faces.face_chosen.connect(self._look_closer)
-        models, settings = self._services.models, self._services.settings
-        self._max_faces.value_changed.connect(lambda count: models.choose_max_faces(round(count)))
-        self._smoothing.value_changed.connect(lambda value: settings.update("tracking", smoothing=value))
-        settings.changed.connect(self._on_settings)
+        self._services.settings.changed.connect(self._on_settings)
 
     def _update(self, **changes: object) -> None:
         self._services.settings.update("live", **changes)

@@ -15,7 +15,7 @@ from gui.canvas.close_up import CloseUp
 from gui.canvas.pointer import Pointer
 from gui.canvas.video_canvas import VideoCanvas
 from gui.look import theme
-from gui.plots.confidence_plot import ConfidencePlot
+from gui.plots.timeline import Timeline
 from gui.services import Action
 from gui.tracker_bridge import Doorbell
 from gui.video.transport_bar import TransportBar
@@ -40,7 +40,7 @@ class Stage(QWidget):
         super().__init__(parent)
         self.canvas = VideoCanvas()
         self.transport = TransportBar()
-        self.timeline = ConfidencePlot()
+        self.timeline = Timeline()
         self.shown_rate = RateMeter()
         self._inbox: _Inbox | None = None
         self._viewer: RecordingViewer | None = None

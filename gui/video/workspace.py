@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
 from PyQt6.QtCore import QTimer
-from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
 from gui.services import Action, Level, Services
 from gui.settings.settings_schema import Settings
-from gui.show_in_folder import show_in_folder
-from gui.video.entry import Entry, Loaded, results_folder
-from gui.video.export_dialog import ExportDialog
-from gui.video.frame_saver import FrameSaver
+from gui.video.entry import Entry, Loaded
+from gui.video.exporter import Exporter
 from gui.video.library import Library
 from gui.video.open_dialog import ask_for_recordings
 from gui.video.side_panel import VideoPanel
@@ -23,7 +20,6 @@ from gui.video.stage import Stage
 from gui.video.view_style import view_style
 from gui.video.wording import hint_on, status_of
 from gui.workspace import Shortcut, Workspace
-from tracker.batch.export import ExportChoice
 from tracker.batch.progress import TaskStatus
 from tracker.batch.results import ResultsBuilder
 from tracker.playback.viewer import Picture, ViewStyle
@@ -47,8 +43,7 @@ class VideoWorkspace(Workspace):
         self._chosen: int | None = None  # number of the entry that is shown
         self._drawn: tuple[Loaded | None, ResultsBuilder | None] = (None, None)  # what the results shown come from
         self._task: TaskStatus | None = None  # what runs in the background
-        self._dialog: ExportDialog | None = None
-        self._saver = FrameSaver(services, self)
+        self.exporter = Exporter(services, self.library, self.stage, chosen=lambda: self._entry, parent=self)
         self._growing = QTimer(self)
         self._growing.setInterval(_GROWING_MS)
         self._status = QTimer(self)
@@ -75,15 +70,13 @@ class VideoWorkspace(Workspace):
     def request_end(self) -> None:
         for timer in (self._growing, self._status):
             timer.stop()
-        if self._dialog is not None:
-            self._dialog.close()
         self.library.request_end()
         self.stage.request_end()
-        self._saver.request_end()
+        self.exporter.request_end()
 
     def join(self, timeout_s: float) -> bool:
         deadline = monotonic() + timeout_s
-        ended = [part.join(max(deadline - monotonic(), 0.0)) for part in (self._saver, self.stage, self.library)]
+        ended = [part.join(max(deadline - monotonic(), 0.0)) for part in (self.exporter, self.stage, self.library)]
         return all(ended)
 
     def shortcuts(self) -> Sequence[Shortcut]:
@@ -101,8 +94,8 @@ class VideoWorkspace(Workspace):
             Shortcut("Shift+N", "To the one before", lambda: stage.go_to_doubtful(-1)),
             Shortcut("L", "Loop, or not", self._toggle_loop),
             Shortcut("P", "Process, or stop processing", self._process_or_stop),
-            Shortcut("Ctrl+E", "Export", self._show_export),
-            Shortcut("S", "Save this frame as an image", self._save_frame),
+            Shortcut("Ctrl+E", "Export", self.exporter.ask),
+            Shortcut("S", "Save this frame as an image", self.exporter.save_frame),
             *self.panel.overlays.shortcuts(),
         )
 
@@ -121,16 +114,16 @@ class VideoWorkspace(Workspace):
     # Between the parts.
 
     def _connect(self) -> None:
-        panel, stage, library = self.panel, self.stage, self.library
+        panel, stage, library, exporter = self.panel, self.stage, self.library, self.exporter
         panel.playlist.chosen.connect(self._choose)
         panel.playlist.remove_wanted.connect(library.remove)
         panel.open_wanted.connect(self.ask_what_to_open)
         panel.process_wanted.connect(self._process_or_stop)
         panel.process_all_wanted.connect(lambda: library.process(self._unprocessed()))
-        panel.folder_wanted.connect(self._pick_folder)
-        panel.folder_shown.connect(self._show_folder)
-        panel.export_wanted.connect(self._show_export)
-        panel.frame_wanted.connect(self._save_frame)
+        panel.folder_wanted.connect(exporter.pick_folder)
+        panel.folder_shown.connect(exporter.show_folder)
+        panel.export_wanted.connect(exporter.ask)
+        panel.frame_wanted.connect(exporter.save_frame)
         library.added.connect(lambda number: panel.playlist.add(library.entries[number]))
         library.changed.connect(self._on_entry)
         library.removed.connect(self._on_removed)
@@ -217,46 +210,6 @@ class VideoWorkspace(Workspace):
     def _toggle_loop(self) -> None:
         self._update(loop=not self._services.settings.current.video.loop)
 
-    def _pick_folder(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Folder for results")
-        if chosen:
-            self._update(results_folder=Path(chosen))
-
-    def _show_folder(self) -> None:
-        folder = self._results_folder()
-        if folder is not None and folder.is_dir():
-            show_in_folder(folder)
-        else:
-            self._services.notify("There are no results yet; process the recording first.", Level.INFO)
-
-    def _results_folder(self) -> Path | None:
-        entry = self._entry
-        return results_folder(entry, self._services.settings.current.video) if entry is not None else None
-
-    def _show_export(self) -> None:
-        entry, folder = self._entry, self._results_folder()
-        if entry is None or entry.loaded is None or folder is None:
-            self._services.notify("There is nothing to export yet; process the recording first.", Level.INFO)
-            return
-        if self._dialog is None:
-            self._dialog = ExportDialog(self)
-            self._dialog.export_wanted.connect(self._export)
-        self._dialog.show_recording(entry.name, entry.loaded.stem, folder)
-        self._dialog.show_overlays(self._style().overlays)
-        self._dialog.show()
-        self._dialog.raise_()
-
-    def _export(self, choice: ExportChoice, folder: Path) -> None:
-        if self._chosen is not None:
-            style = self._style()
-            self.library.export(self._chosen, replace(choice, overlays=style.overlays), folder, style.context)
-
-    def _save_frame(self) -> None:
-        picture, folder, entry = self.stage.picture, self._results_folder(), self._entry
-        if picture is None or folder is None or entry is None:
-            return
-        self._saver.save(picture, folder, entry.path.stem)
-
     # What the parts tell.
 
     def _on_entry(self, number: int) -> None:
@@ -292,8 +245,6 @@ class VideoWorkspace(Workspace):
         self.stage.set_playing_style(settings.video.speed, settings.video.loop)
         self.stage.set_style(self._style())
         self._show_entry()
-        if self._dialog is not None:
-            self._dialog.show_overlays(self._style().overlays)
 
     def _tell_status(self) -> None:
         stage = self.stage

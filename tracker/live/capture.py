@@ -32,6 +32,7 @@ class CapturedFrame:
     frame: Frame  # time_s rises over everything that one session captures
     captured_s: float  # perf_counter
     capture: int  # number of the ``Capture`` that it comes from: frames of another one don't follow this one
+    round: int  # of a film that begins again at its end; nor do frames of another round
     info: SourceInfo
 
 
@@ -66,6 +67,7 @@ class Capture:
         self._size: tuple[int, int] | None = None  # width and height of the last frame
         self._last_failure = ""
         self._index = 0
+        self._round = 0
         self._time_s = 0.0  # of the last frame
         self._thread = Thread(target=self._run, name=f"capture {number}", daemon=True)
         self._thread.start()
@@ -130,6 +132,7 @@ class Capture:
             self._tell(EventKind.SOURCE_OPENING, f"Opening {self.request.name} ...")
         warnings_told = 0
         offset_s: float | None = None
+        index = -1
         with self._open_source(self.request) as source:
             for frame in source:
                 if self._stop.is_set():
@@ -138,6 +141,8 @@ class Capture:
                 if offset_s is None:
                     # A stream has its own clock, which begins anew when it is opened again; the others have this one.
                     offset_s = 0.0 if 0 <= now - frame.time_s < _OWN_CLOCK_S else now - frame.time_s
+                self._round += frame.index < index
+                index = frame.index
                 self._deliver(frame, offset_s, now, source.info)
                 for warning in source.warnings[warnings_told:]:
                     self._tell(EventKind.SOURCE_NOTE, warning)
@@ -149,7 +154,8 @@ class Capture:
         self._time_s = max(frame.time_s + offset_s, self._time_s + _LEAST_STEP_S)
         stamped = replace(frame, index=self._index, time_s=self._time_s)
         self._index += 1
-        self._frames.put(CapturedFrame(stamped, now if offset_s else self._time_s, self.number, info))
+        captured_s = now if offset_s else self._time_s
+        self._frames.put(CapturedFrame(stamped, captured_s, self.number, self._round, info))
         self.rate.tick()
 
     def _note_state(self, frame: Frame, info: SourceInfo) -> None:

@@ -23,8 +23,8 @@ _NAP_S = 0.05  # so often a sleeping film looks whether it was closed
 class PacedSource(SingleUseSource):
     """A recording whose frames come at their presentation times, as from a camera, and from the front at its end.
 
-    ``time_s`` is the moment of ``time.perf_counter()`` at which the frame was due, ``index`` counts the frames
-    delivered. Where decoding can't keep up the film slows down; no frame is left out.
+    ``time_s`` is the moment of ``time.perf_counter()`` at which the frame was due, ``index`` counts from 0 in every
+    round. Where decoding can't keep up the film slows down; no frame is left out.
     """
 
     def __init__(self, open_recording: Callable[[], FrameSource], *, loop: bool = True) -> None:
@@ -50,11 +50,11 @@ class PacedSource(SingleUseSource):
         self._source.close()
 
     def _iterate(self) -> Iterator[Frame]:
-        index, start_s = 0, time.perf_counter()
+        start_s = time.perf_counter()
         while True:
             first_s: float | None = None
             due_s = start_s
-            for frame in self._source:
+            for index, frame in enumerate(self._source):
                 first_s = frame.time_s if first_s is None else first_s
                 due_s = start_s + frame.time_s - first_s
                 late_s = time.perf_counter() - due_s
@@ -63,7 +63,6 @@ class PacedSource(SingleUseSource):
                 if not self._sleep_until(due_s):
                     return
                 yield Frame(frame.image, index, due_s)
-                index += 1
             if not self._loop:
                 return
             start_s = due_s + self._step_s

@@ -206,9 +206,10 @@ class TrackingStage:
                 frame = _mirrored(captured.frame) if config.mirror else captured.frame
                 result, listed = TrackingResult(frame, ()), None
                 if tracker is not None:
-                    before, continuity = continuity, (captured.capture, config.mirror, frame.image.shape)
+                    run = captured.capture, captured.round
+                    before, continuity = continuity, (run, config.mirror, frame.image.shape)
                     if before and before != continuity:
-                        tracker.reset(restart_ids=before[0] != captured.capture)
+                        tracker.reset(restart_ids=before[0] != run)
                     is_listed = time.perf_counter() - listed_s >= _LIST_EVERY_S
                     listed_s = time.perf_counter() if is_listed else listed_s
                     result, listed = _process(tracker, frame, config, is_listed=is_listed)

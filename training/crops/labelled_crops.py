@@ -23,7 +23,9 @@ from models.errors import FewmarkError
 from models.landmark_schemes import LandmarkScheme
 from tracker.geometry.crop import box_around_points, cut_crop, frame_from_crop_matrix, invert, transform_points
 from training.config import AugmentationConfig
-from training.crops.batch_augmentation import Share, change_appearance, random_crops, stored_size
+from training.crops.random_appearance import change_appearance
+from training.crops.random_crops import random_crops, stored_size
+from training.crops.random_draws import Share
 from training.datasets import FaceSample
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models.errors import FewmarkError
 from training.config import AutoencoderRecipe, DescriptorRecipe, LandmarkRecipe
-from training.crops.batch_augmentation import Share
+from training.crops.random_draws import Share
 from training.engine.pace import Pace, claim_checkpoint
 from training.engine.precision import resolve_precision
 from training.engine.processes import Processes, start_processes

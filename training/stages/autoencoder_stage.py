@@ -15,7 +15,8 @@ from models.errors import FewmarkError
 from models.files.autoencoder_file import TrainedAutoencoder, load_autoencoder, save_autoencoder
 from models.surgery.growing import grow_autoencoder
 from training.config import AugmentationConfig, AutoencoderRecipe
-from training.crops.batch_augmentation import change_appearance, random_crops
+from training.crops.random_appearance import change_appearance
+from training.crops.random_crops import random_crops
 from training.engine.adversarial_state import AdversarialState
 from training.engine.processes import Processes
 from training.engine.sample_grid import write_sample_grid

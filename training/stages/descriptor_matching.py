@@ -23,8 +23,9 @@ from models.crop_rule import CropRule
 from models.decoding.heatmaps import decode_heatmaps, heatmap_from_crop
 from models.networks.interleaved.face_network import FaceNetwork
 from training.config import AugmentationConfig
-from training.crops.batch_augmentation import change_appearance, random_crops
 from training.crops.labelled_crops import LabelledCrops, mirrored
+from training.crops.random_appearance import change_appearance
+from training.crops.random_crops import random_crops
 from training.losses.heatmap_losses import heatmap_cross_entropy
 
 _BATCH = 16  # faces that are looked at together

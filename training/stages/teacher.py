@@ -22,8 +22,9 @@ from models.errors import FewmarkError
 from models.landmark_schemes import LandmarkScheme
 from models.networks.interleaved.face_network import FaceNetwork
 from training.config import AugmentationConfig, LandmarkRecipe
-from training.crops.batch_augmentation import change_appearance, random_crops
 from training.crops.labelled_crops import mirror_points
+from training.crops.random_appearance import change_appearance
+from training.crops.random_crops import random_crops
 from training.engine.seeding import generator_for
 from training.faces import load_faces
 from training.faces.face_labels import load_face_labels

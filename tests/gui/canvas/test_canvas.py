@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from pace import slowness
 from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
-from PyQt6.QtGui import QImage, QMouseEvent, QWheelEvent
+from PyQt6.QtGui import QMouseEvent, QWheelEvent
 from PyQt6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
+from screen import painted
 
 from gui.canvas.canvas_view import MOST_ZOOM, CanvasView
 from gui.canvas.video_canvas import VideoCanvas
@@ -23,15 +24,6 @@ def chequered(height: int, width: int) -> ImageArray:
     """Every pixel in a colour of its own, as far as colours go."""
     y, x = np.mgrid[:height, :width]
     return np.stack([x % 256, y % 256, (x // 256) * 16 + (y // 256)], axis=2).astype(np.uint8)
-
-
-def shown(canvas: VideoCanvas) -> ImageArray:
-    """(H, W, 3) what is painted, in screen pixels."""
-    image = canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
-    bits = image.constBits()
-    assert bits is not None
-    rows = np.frombuffer(bits.asstring(image.sizeInBytes()), np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
 
 
 @pytest.fixture
@@ -46,7 +38,7 @@ def canvas(qtbot: QtBot) -> VideoCanvas:
 
 def test_an_image_is_shown_whole_in_the_middle(canvas: VideoCanvas) -> None:
     canvas.show_image(chequered(360, 640))
-    picture = shown(canvas)
+    picture = painted(canvas)
     assert (picture[20:380] == chequered(360, 640)).all()
     ground = picture[0, 0]
     assert (picture[:20] == ground).all()
@@ -56,7 +48,7 @@ def test_an_image_is_shown_whole_in_the_middle(canvas: VideoCanvas) -> None:
 def test_every_size_fits(canvas: VideoCanvas) -> None:
     for height, width in ((1, 1), (1, 5000), (5000, 1), (1080, 1920), (37, 23)):
         canvas.show_image(np.full((height, width, 3), 200, np.uint8))
-        assert shown(canvas)[200, 320].tolist() == [200, 200, 200]
+        assert painted(canvas)[200, 320].tolist() == [200, 200, 200]
 
 
 def test_an_image_of_another_kind_is_refused(canvas: VideoCanvas) -> None:
@@ -93,7 +85,7 @@ def test_the_wheel_zooms_round_the_pointer_and_a_double_click_shows_all(canvas: 
         qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=at.toPoint())
     assert signal.args == pytest.approx([999.5, 359.5], abs=0.01)
     x, y = (round(v) for v in signal.args)
-    assert np.abs(shown(canvas)[200, 500].astype(int) - image[y, x]).max() <= 2
+    assert np.abs(painted(canvas)[200, 500].astype(int) - image[y, x]).max() <= 2
     qtbot.mouseDClick(canvas, Qt.MouseButton.LeftButton)
     assert canvas.zoom == 1
 
@@ -101,14 +93,14 @@ def test_the_wheel_zooms_round_the_pointer_and_a_double_click_shows_all(canvas: 
 def test_a_drag_pans_and_is_no_click(canvas: VideoCanvas, qtbot: QtBot) -> None:
     canvas.show_image(chequered(720, 1280))
     canvas.zoom_by(4, QPointF(320, 200))
-    before = shown(canvas)
+    before = painted(canvas)
     with qtbot.assertNotEmitted(canvas.clicked):
         qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=QPoint(300, 200))
         for x in range(300, 400, 10):
             move(canvas, QPoint(x, 200), Qt.MouseButton.LeftButton)
         move(canvas, QPoint(400, 200), Qt.MouseButton.LeftButton)
         qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=QPoint(400, 200))
-    after = shown(canvas)
+    after = painted(canvas)
     assert (after[100:300, 250:500] == before[100:300, 150:400]).mean() > 0.99
 
 
@@ -124,9 +116,9 @@ def test_keys_zoom_and_pan_and_leave_the_rest_to_the_window(canvas: VideoCanvas,
     canvas.show_image(chequered(720, 1280))
     qtbot.keyClick(canvas, Qt.Key.Key_Plus)
     assert canvas.zoom == pytest.approx(1.25)
-    before = shown(canvas)
+    before = painted(canvas)
     qtbot.keyClick(canvas, Qt.Key.Key_Left)
-    assert (shown(canvas) != before).any()
+    assert (painted(canvas) != before).any()
     qtbot.keyClick(canvas, Qt.Key.Key_0)
     assert canvas.zoom == 1
     qtbot.keyClick(canvas, Qt.Key.Key_Minus)
@@ -165,7 +157,7 @@ def test_a_message_offers_its_next_step(canvas: VideoCanvas, qtbot: QtBot) -> No
 def test_a_part_is_shown_as_large_as_it_fits(canvas: VideoCanvas) -> None:
     canvas.show_image(chequered(720, 1280))
     canvas.show_part(600, 300, 760, 400)
-    picture = shown(canvas)
+    picture = painted(canvas)
     assert canvas.zoom == pytest.approx(8)  # 160 of 1280 px
     assert np.abs(picture[200, 320].astype(int) - chequered(720, 1280)[350, 680]).max() <= 2
     canvas.show_part(-50, -50, 20000, 20000)
@@ -175,17 +167,17 @@ def test_a_part_is_shown_as_large_as_it_fits(canvas: VideoCanvas) -> None:
 def test_panes_are_zoomed_and_panned_together(canvas: VideoCanvas, qtbot: QtBot) -> None:
     left, right = chequered(360, 640), 255 - chequered(360, 640)
     canvas.show_image(np.hstack([left, right]), panes=2)
-    picture = shown(canvas)
+    picture = painted(canvas)
     assert np.abs(picture[200, 160].astype(int) - left[180, 320]).max() <= 2  # half size, each in its half
     assert np.abs(picture[200, 480].astype(int) - right[180, 320]).max() <= 2
     canvas.zoom_by(8, QPointF(160 + 320, 200))  # round a place in the right one
-    picture = shown(canvas)
+    picture = painted(canvas)
     assert np.abs(picture[200, 160].astype(int) - left[180, 320]).max() <= 4
     assert np.abs(picture[200, 480].astype(int) - right[180, 320]).max() <= 4
     seen_left, seen_right = picture[:350, 10:310], picture[:350, 330:630]  # without the line between, and the tag
     assert np.abs(seen_left.astype(int) - (255 - seen_right.astype(int))).max() <= 2
     canvas.zoom_by(8)  # round the middle of each
-    assert np.abs(shown(canvas)[200, 160].astype(int) - left[180, 320]).max() <= 4
+    assert np.abs(painted(canvas)[200, 160].astype(int) - left[180, 320]).max() <= 4
 
 
 def test_a_click_in_the_second_pane_tells_the_pixel_of_the_whole_image(canvas: VideoCanvas, qtbot: QtBot) -> None:

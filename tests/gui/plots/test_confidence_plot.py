@@ -9,12 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from pace import slowness
 from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
-from PyQt6.QtGui import QImage, QMouseEvent
+from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from screen import painted
 
 from gui.look import theme
 from gui.plots.confidence_plot import ConfidencePlot
+from gui.plots.rolling_plot import RollingPlot
+from gui.plots.timeline import Timeline
 from tracker.overlays.drawing import face_colour
 
 
@@ -23,8 +26,8 @@ def _dark(qapp: QApplication) -> None:
     theme.apply_theme(qapp, "dark")
 
 
-def made(qtbot: QtBot, window_s: float | None = None) -> ConfidencePlot:
-    plot = ConfidencePlot(window_s=window_s)
+def made(qtbot: QtBot) -> Timeline:
+    plot = Timeline()
     qtbot.addWidget(plot)
     plot.resize(800, 90)
     return plot
@@ -32,11 +35,7 @@ def made(qtbot: QtBot, window_s: float | None = None) -> ConfidencePlot:
 
 def pixels(plot: ConfidencePlot) -> NDArray[np.int16]:
     """(H, W, 3) RGB of what is painted."""
-    image = plot.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
-    bits = image.constBits()
-    assert bits is not None
-    rows = np.frombuffer(bits.asstring(image.sizeInBytes()), np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, : image.width() * 3].reshape(image.height(), image.width(), 3).astype(np.int16)
+    return painted(plot).astype(np.int16)
 
 
 def line_at(plot: ConfidencePlot, face_id: int, time_s: float) -> float | None:
@@ -73,7 +72,9 @@ def test_one_bad_frame_among_thousands_is_seen(qtbot: QtBot) -> None:
 
 
 def test_the_rolling_form_shows_the_last_seconds(qtbot: QtBot) -> None:
-    plot = made(qtbot, window_s=5.0)
+    plot = RollingPlot(5.0)
+    qtbot.addWidget(plot)
+    plot.resize(800, 90)
     for i in range(300):
         time_s = 100 + i / 30
         plot.append(time_s, {0: 0.8} | ({1: 0.4} if i < 30 else {}))
@@ -107,11 +108,8 @@ def test_a_click_a_drag_and_keys_ask_for_a_time(qtbot: QtBot) -> None:
     ):
         qtbot.keyClick(plot, key)
         assert asked.pop() == wanted
-    qtbot.keyClick(plot, Qt.Key.Key_A)
     asked.clear()
-    rolling = made(qtbot, window_s=5.0)
-    rolling.seek_requested.connect(asked.append)
-    qtbot.mouseClick(rolling, Qt.MouseButton.LeftButton, pos=QPoint(300, y))
+    qtbot.keyClick(plot, Qt.Key.Key_A)
     assert asked == []
 
 
@@ -132,7 +130,7 @@ def test_a_click_on_a_mark_asks_for_its_very_moment(qtbot: QtBot) -> None:
     assert asked[2:] == [pytest.approx(plot._time_at(mark_x - 12))]
 
 
-def drag(plot: ConfidencePlot, to: QPoint) -> None:
+def drag(plot: Timeline, to: QPoint) -> None:
     """A move with the button down, which QTest can't make."""
     at, left = QPointF(to), Qt.MouseButton.LeftButton
     none = Qt.KeyboardModifier.NoModifier

@@ -25,23 +25,23 @@ def test_exports_and_single_frames_land_where_they_should(
     workspace = open_workspace()
     workspace.open_inputs([str(film)])
     wait_until(qtbot, lambda: shown_index(workspace) == 0 and not entry_of(workspace).loading)
-    workspace._show_export()
+    workspace.exporter.ask()
     assert "process the recording first" in messages[-1][0]
     workspace._process_or_stop()
     wait_until(qtbot, lambda: processed(workspace))
-    workspace._show_export()
-    dialog = workspace._dialog
+    workspace.exporter.ask()
+    dialog = workspace.exporter.dialog
     assert dialog is not None
     assert dialog.isVisible()
     assert dialog.choice == ExportChoice(video=True, overlays=workspace._style().overlays)
-    workspace._export(ExportChoice(csv=True, video=True, stills="one a second"), tmp_path / "out")
+    workspace.exporter.export(ExportChoice(csv=True, video=True, stills="one a second"), tmp_path / "out")
     wait_until(qtbot, lambda: any("Export of film.mp4: done" in text for text, _, _ in messages))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         *("film.annotated", "film.annotated.mp4", "film.csv")
     ]
     workspace.stage.seek(0.5)
     wait_until(qtbot, lambda: shown_index(workspace) == 5)
-    workspace._save_frame()
+    workspace.exporter.save_frame()
     saved = film.parent / "fewmark-results" / "film_0-00.500.png"
     wait_until(qtbot, lambda: any("Saved film_0-00.500.png" in text for text, _, _ in messages))
     written = cv2.imread(str(saved))

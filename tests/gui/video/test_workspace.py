@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QAbstractButton, QAbstractSlider, QComboBox, QListWi
 from pytestqt.qtbot import QtBot
 from window_steps import MakeWorkspace, Messages, entry_of, processed, shown_index, wait_until
 
-from gui.plots.confidence_plot import ConfidencePlot
+from gui.plots.timeline import Timeline
 from gui.services import Services
 from tracker.batch import Job, OutputChoice, run_job
 from tracker.following.pipeline import FaceTracker
@@ -106,7 +106,7 @@ def test_every_control_can_be_reached_by_key(open_workspace: MakeWorkspace, qtbo
     while widget is not None and widget not in reached:
         reached.add(widget)
         widget = widget.nextInFocusChain()
-    controls = (QAbstractButton, QAbstractSlider, QComboBox, QListWidget, ConfidencePlot)
+    controls = (QAbstractButton, QAbstractSlider, QComboBox, QListWidget, Timeline)
     shown = [w for kind in controls for w in workspace.findChildren(kind) if w.isVisible()]
     assert len(shown) > 20
     for control in shown:

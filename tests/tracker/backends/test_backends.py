@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from installed import needs
 
 from models.decoding.heatmaps import collapse_heatmaps
 from models.decoding.shape_prior import decode_face
@@ -25,16 +25,11 @@ from tracker.sources import open_source
 from tracker.types import FaceBox, ImageArray
 
 
-def _skip_without_openvino() -> None:
-    if importlib.util.find_spec("openvino") is None:  # not importorskip: a bare import reports to its maker
-        pytest.skip("the openvino extra is not installed")
-
-
 def _in_float32(name: str, model: FaceModel) -> Backend:
     """A backend without the bf16 that a processor may have."""
     if name == "eager":
         return EagerBackend(model, "cpu")
-    _skip_without_openvino()
+    needs("openvino", extra="openvino")
     from tracker.backends.openvino import OpenVinoBackend
 
     return OpenVinoBackend(model, precision="f32")
@@ -128,7 +123,7 @@ def test_bf16_stays_close_to_float32(
     model: FaceModel, model_with_prior: FaceModel, crops: ImageArray, with_prior: bool
 ) -> None:
     """What is read from heatmaps is float32 there, too: else landmarks would be off by 0.1 px and more on average."""
-    _skip_without_openvino()
+    needs("openvino", extra="openvino")
     from tracker.backends.openvino import OpenVinoBackend
 
     model = model_with_prior if with_prior else model
@@ -141,7 +136,7 @@ def test_bf16_stays_close_to_float32(
 
 
 def test_openvino_does_not_report_to_its_maker(tmp_path: Path) -> None:
-    _skip_without_openvino()
+    needs("openvino", extra="openvino")
     program = (
         "import sys\n"
         "from models.registry import DEFAULT_MODEL, open_model\n"

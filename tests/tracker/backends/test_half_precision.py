@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from installed import needs
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -121,8 +121,7 @@ def test_half_precision_keeps_landmarks_in_place(name: str, shared_data: Path) -
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_bf16_keeps_landmarks_in_place(name: str, shared_data: Path) -> None:
-    if importlib.util.find_spec("openvino") is None:  # not importorskip: a bare import reports to its maker
-        pytest.skip("the openvino extra is not installed")
+    needs("openvino", extra="openvino")
     model = open_model(name)
     backend = OpenVinoBackend(model)
     if backend.precision != "bf16":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from installed import needs
 from typer.testing import CliRunner
 
 from models.errors import FewmarkError
@@ -37,8 +37,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def openvino(no_gpu: None) -> None:
-    if importlib.util.find_spec("openvino") is None:  # not importorskip: a bare import reports to its maker
-        pytest.skip("the openvino extra is not installed")
+    needs("openvino", extra="openvino")
 
 
 def damaged(model: FaceModel, by: float) -> FaceModel:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from installed import needs
 
 from models.errors import FewmarkError
 from models.files.model_file import FaceModel
@@ -18,11 +18,12 @@ from tracker.backends.engine_cache import drop_oldest, engine_directory, load_en
 from tracker.backends.openvino import OpenVinoBackend
 from tracker.types import ImageArray
 
-pytestmark = [
-    pytest.mark.usefixtures("empty_cache"),
-    # Not importorskip: a bare import reports to its maker.
-    pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="the openvino extra is missing"),
-]
+pytestmark = pytest.mark.usefixtures("installed", "empty_cache")
+
+
+@pytest.fixture(scope="module")
+def installed() -> None:
+    needs("openvino", extra="openvino")
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from installed import needs
 from typer.testing import CliRunner
 
 from models.autoencoder.autoencoder import Autoencoder, AutoencoderConfig
@@ -50,9 +50,7 @@ def _listing(kernel: str = "Half", end: str = "Float") -> str:
 
 
 def _needs_the_extra() -> None:
-    missing = [p for p in ("tensorrt_rtx", "cuda", "onnx", "onnxscript") if importlib.util.find_spec(p) is None]
-    if missing:
-        pytest.skip(f"the tensorrt-rtx extra is not installed ({', '.join(missing)})")
+    needs("tensorrt_rtx", "cuda", "onnx", "onnxscript", extra="tensorrt-rtx")
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable
 from threading import Event
 
 import numpy as np
 import pytest
+from installed import needs
 
 from models.errors import FewmarkError
 from models.files.model_file import FaceModel
@@ -45,8 +45,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_the_better_backend_takes_over_between_two_calls(model: FaceModel, crops: ImageArray) -> None:
-    if importlib.util.find_spec("openvino") is None:
-        pytest.skip("the openvino extra is not installed")
+    needs("openvino", extra="openvino")
     at_hand, may_go_on, made = WatchedEager(model), Event(), Event()
 
     def make(report: Callable[[str], None]) -> Backend:

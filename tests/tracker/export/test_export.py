@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from installed import needs
 from typer.testing import CliRunner
 
 from models.errors import FewmarkError
@@ -32,16 +32,10 @@ DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "export.md"
 BOX = (461, 248, 715, 501)  # of the face in the demo clip's first frame, as in the document
 
 
-def _needs(*packages: str) -> None:
-    for package in packages:  # not importorskip: a bare import of openvino reports to its maker
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed: pip install 'fewmark[export,openvino]'")
-
-
 @pytest.fixture(scope="module")
 def onnx_export(model: FaceModel, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
     """With everything that can be asked for."""
-    _needs("onnx", "onnxscript", "onnxruntime")
+    needs("onnx", "onnxscript", "onnxruntime", extra="export")
     path = tmp_path_factory.mktemp("export") / "fast128.onnx"
     return export_model(model, path, "onnx", heatmaps=True, reconstruct=True)
 
@@ -64,7 +58,7 @@ def test_an_onnx_file_computes_what_eager_does(onnx_export: ExportReport, model:
 
 @pytest.mark.slow
 def test_the_models_prior_goes_into_the_file(model_with_prior: FaceModel, crops: ImageArray, tmp_path: Path) -> None:
-    _needs("onnx", "onnxscript", "onnxruntime")
+    needs("onnx", "onnxscript", "onnxruntime", extra="export")
     report = export_model(model_with_prior, tmp_path / "prior.onnx", "onnx")
     (found,) = run_onnx(report.paths[0], [crops])
     assert np.abs(found["points"] - EagerBackend(model_with_prior, "cpu").predict(crops).points).max() < 1e-2
@@ -89,7 +83,7 @@ def test_an_onnx_file_says_what_it_is(onnx_export: ExportReport, model: FaceMode
 
 @pytest.mark.slow
 def test_the_documents_example_runs_without_this_project(tmp_path: Path) -> None:
-    _needs("onnx", "onnxscript", "onnxruntime")
+    needs("onnx", "onnxscript", "onnxruntime", extra="export")
     (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     assert len([line for line in example.splitlines() if line.strip()]) <= 20
     run = CliRunner().invoke(app, ["export", "fast128", "--out", str(tmp_path / "fast128.onnx")])
@@ -125,7 +119,7 @@ def test_the_documents_example_runs_without_this_project(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_an_openvino_file_computes_what_eager_does(tmp_path: Path) -> None:
-    _needs("openvino")
+    needs("openvino", extra="openvino")
     model = open_model("fast128")
     report = export_model(model, tmp_path / "fast128.xml", "openvino")
     assert [path.name for path in report.paths] == ["fast128.xml", "fast128.bin"]
@@ -147,7 +141,7 @@ def test_an_openvino_file_computes_what_eager_does(tmp_path: Path) -> None:
 def test_a_file_that_fails_its_check_is_not_kept(
     model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _needs("openvino")
+    needs("openvino", extra="openvino")
     (tmp_path / "old.xml").write_text("what was there before")
     monkeypatch.setattr("tracker.export.export.MAX_POINT_DEVIATION", -1.0)
     with pytest.raises(FewmarkError, match=r"old\.xml: in OpenVINO, points differ by .* from eager"):
@@ -161,7 +155,7 @@ def test_a_missing_extra_is_named(
     missing: str, model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if missing != "onnxruntime":
-        _needs("onnxruntime")
+        needs("onnxruntime", extra="export")
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(FewmarkError, match=r"not installed; pip install 'fewmark\[export\]'"):
         export_model(model, tmp_path / "model.onnx")

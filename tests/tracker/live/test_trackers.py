@@ -22,7 +22,7 @@ from tracker.backends.eager import EagerBackend
 from tracker.config import DetectionConfig, TrackerConfig, TrackingConfig
 from tracker.files.assets import demo_clip
 from tracker.following.pipeline import FaceTracker, open_tracker
-from tracker.live import EventKind, LiveConfig, LiveView, SourceRequest
+from tracker.live import EventKind, LiveConfig, LiveView, PacedSource, SourceRequest
 from tracker.overlays import BESIDE
 from tracker.sources import open_source
 from tracker.sources.base import SingleUseSource
@@ -50,6 +50,20 @@ class StillCamera(SingleUseSource):
         for index, image in enumerate(chain(self._images, repeat(self._images[-1]))):
             time.sleep(0.005)
             yield Frame(image, index, time.perf_counter())
+
+
+class ShortFilm(SingleUseSource):
+    """A recording of five frames a second."""
+
+    def __init__(self, images: Sequence[ImageArray]) -> None:
+        super().__init__("film")
+        height, width = images[0].shape[:2]
+        self.info = SourceInfo("film", width, height, 5.0, len(images), is_live=False)
+        self._images = images
+
+    def _iterate(self) -> Iterator[Frame]:
+        for index, image in enumerate(self._images):
+            yield Frame(image, index, index / 5)
 
 
 def demo_image() -> ImageArray:
@@ -202,6 +216,18 @@ def test_a_tracker_lives_through_another_size_of_its_frames(listening: Listening
         right = heard.last.tracked.result.faces[0].box.xyxy[2]
         assert right < small.shape[1]
         assert not heard.has(EventKind.FAULT)
+
+
+def test_ids_start_again_with_every_round_of_a_film(listening: Listening) -> None:
+    image = demo_image()
+    mirrored = np.ascontiguousarray(image[:, ::-1])  # a face elsewhere, which gets an id of its own
+    film = [image] * 4 + [mirrored] * 4
+    with listening(open_source=lambda _request: PacedSource(lambda: ShortFilm(film))) as heard:
+        heard.session.load_tracker()
+        heard.until(lambda: heard.has(EventKind.TRACKER_READY))
+        heard.session.start(DEMO)
+        heard.until(lambda: heard.pictures and heard.last.tracked.result.frame.index > 4 * len(film))
+        assert {face.face_id for picture in heard.pictures for face in picture.tracked.result.faces} == {0, 1}
 
 
 def test_a_fault_while_tracking_lets_the_video_go_on(listening: Listening, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import runpy
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawn_faces import CONTEXT, CROP, make_face, two_faces
+from goldens import Goldens
 
 from models.errors import FewmarkError
 from tracker.geometry.crop import cut_crop
@@ -18,20 +17,14 @@ from tracker.overlays.heatmap import frame_from_heatmap
 from tracker.overlays.reconstruction import FULL_ERROR, error_map
 from tracker.types import FaceBox, Frame, ImageArray, TrackedFace, TrackingResult
 
-GOLDEN: dict[str, Any] = runpy.run_path(str(Path(__file__).parent / "golden" / "make_overlay_goldens.py"))
-CONTEXT: OverlayContext = GOLDEN["CONTEXT"]
-CROP: int = GOLDEN["CROP"]
 IN_FRAME = [name for name in OVERLAYS if name != BESIDE]  # those that keep the frame's size
-
-
-def golden_result() -> TrackingResult:
-    result: TrackingResult = GOLDEN["make_result"]()
-    return result
-
-
-def make_face(face_id: int, centre: tuple[float, float], half_width: float, roll: float = 0.0) -> TrackedFace:
-    face: TrackedFace = GOLDEN["make_face"](face_id, centre, half_width, roll)
-    return face
+# Name of the image -> overlays and context.
+PICTURES = {name: ((name,), CONTEXT) for name in OVERLAYS} | {
+    "error_map_inset": (("reconstruction",), replace(CONTEXT, error_map=True)),
+    "error_map_in_place": (("reconstruction_in_place",), replace(CONTEXT, error_map=True, reconstruction_opacity=0.7)),
+    "heatmap_of_one": (("heatmap",), replace(CONTEXT, chosen_landmark=20)),
+    "faint_strokes": (("contours", "points", "box"), replace(CONTEXT, stroke_opacity=0.4)),
+}
 
 
 def on_grey(height: int, width: int, *faces: TrackedFace) -> TrackingResult:
@@ -49,16 +42,15 @@ def centroid(weights: ImageArray) -> tuple[float, float]:
     return float((x * weights).sum() / weights.sum()), float((y * weights).sum() / weights.sum())
 
 
-@pytest.mark.parametrize("name", GOLDEN["PICTURES"])
-def test_looks_as_its_golden(name: str) -> None:
-    overlays, context = GOLDEN["PICTURES"][name]
-    drawn = render(golden_result(), overlays, context)
-    assert not GOLDEN["differs"](drawn, GOLDEN["read_golden"](name)), f"look at {GOLDEN['golden_path'](name)}"
+@pytest.mark.parametrize("name", PICTURES)
+def test_looks_as_its_golden(name: str, goldens: Goldens) -> None:
+    overlays, context = PICTURES[name]
+    goldens.check(f"overlay_{name}", render(two_faces(), overlays, context), most_changed=0.02)
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_draws_on_a_copy(name: str) -> None:
-    result = golden_result()
+    result = two_faces()
     before = result.frame.image.copy()
     result.frame.image.flags.writeable = False
     drawn = render(result, [name], CONTEXT)
@@ -70,32 +62,32 @@ def test_draws_on_a_copy(name: str) -> None:
 
 
 def test_a_bgr_view_is_drawn_on_too() -> None:
-    result = golden_result()
-    view = dataclasses.replace(result, frame=Frame(result.frame.image[:, ::-1, ::-1], 0, 0.0))
+    result = two_faces()
+    view = replace(result, frame=Frame(result.frame.image[:, ::-1, ::-1], 0, 0.0))
     assert render(view, IN_FRAME, CONTEXT).shape == result.frame.image.shape
 
 
 def test_no_overlays_or_no_faces_give_the_frame() -> None:
-    result = golden_result()
+    result = two_faces()
     assert (render(result, [], CONTEXT) == result.frame.image).all()
-    empty = dataclasses.replace(result, faces=())
+    empty = replace(result, faces=())
     assert (render(empty, IN_FRAME, CONTEXT) == result.frame.image).all()
 
 
 def test_the_order_of_the_names_does_not_matter() -> None:
-    forwards = render(golden_result(), list(OVERLAYS), CONTEXT)
-    assert (render(golden_result(), [*reversed(OVERLAYS), "box"], CONTEXT) == forwards).all()
+    forwards = render(two_faces(), list(OVERLAYS), CONTEXT)
+    assert (render(two_faces(), [*reversed(OVERLAYS), "box"], CONTEXT) == forwards).all()
 
 
 def test_points_under_the_larger_discs_of_their_confidence_are_not_drawn() -> None:
-    result = golden_result()
+    result = two_faces()
     drawn, both = (render(result, names, CONTEXT) for names in (["confidence"], ["points", "confidence"]))
     np.testing.assert_array_equal(drawn, both)
 
 
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     with pytest.raises(FewmarkError, match=r"unknown overlay pionts, mesh; choose from .*heatmap, contours, box"):
-        render(golden_result(), ["pionts", "box", "mesh"], CONTEXT)
+        render(two_faces(), ["pionts", "box", "mesh"], CONTEXT)
 
 
 @pytest.mark.parametrize("radius", [1.0, 2.4, 7.0])
@@ -111,7 +103,7 @@ def test_a_peak_of_the_heatmap_lies_over_its_landmark(roll: float) -> None:
     face = make_face(0, (101.3, 80.6), 40, roll)
     heatmap = np.zeros((16, 16), np.float32)
     heatmap[5, 9] = 1
-    face = dataclasses.replace(face, heatmap=heatmap)
+    face = replace(face, heatmap=heatmap)
     expected = frame_from_heatmap(face, 16, 16) @ (9, 5, 1)
     assert centroid(changed(on_grey(200, 200, face), ["heatmap"])) == pytest.approx(tuple(expected), abs=0.4)
     # Written out: the map's pixel to the crop's by the half-pixel rule, then to the frame.
@@ -121,9 +113,9 @@ def test_a_peak_of_the_heatmap_lies_over_its_landmark(roll: float) -> None:
 
 def test_cold_places_of_the_heatmap_are_left_alone_and_opacity_is_obeyed() -> None:
     face = make_face(0, (100, 100), 40)
-    cold = dataclasses.replace(face, heatmap=np.full((16, 16), 0.03, np.float32))
+    cold = replace(face, heatmap=np.full((16, 16), 0.03, np.float32))
     assert changed(on_grey(200, 200, cold), ["heatmap"]).max() == 0
-    hot = on_grey(200, 200, dataclasses.replace(face, heatmap=np.ones((16, 16), np.float32)))
+    hot = on_grey(200, 200, replace(face, heatmap=np.ones((16, 16), np.float32)))
     weak, strong = (
         render(hot, ["heatmap"], OverlayContext(CONTEXT.scheme, heatmap_opacity=share))[100, 100].astype(int) - 128
         for share in (0.3, 0.9)
@@ -151,7 +143,7 @@ def test_insets_show_the_untouched_frame_and_as_many_faces_as_fit() -> None:
 
 
 def test_faces_without_heatmap_or_reconstruction_are_left_out() -> None:
-    face = dataclasses.replace(make_face(0, (100, 100), 40), heatmap=None, reconstruction=None, recon_error=None)
+    face = replace(make_face(0, (100, 100), 40), heatmap=None, reconstruction=None, recon_error=None)
     assert changed(on_grey(200, 200, face), ["heatmap", "reconstruction"]).max() == 0
 
 
@@ -160,7 +152,7 @@ def test_faces_without_heatmap_or_reconstruction_are_left_out() -> None:
     ("centre", "half_width"), [((10, 10), 5), ((-4000, 50), 30), ((1e9, -1e9), 40), ((20, 20), 0.0), ((100, 100), 5000)]
 )
 def test_nothing_is_out_of_bounds(size: tuple[int, int], centre: tuple[float, float], half_width: float) -> None:
-    context = dataclasses.replace(CONTEXT, error_map=True, stroke_opacity=0.5, chosen_landmark=3)
+    context = replace(CONTEXT, error_map=True, stroke_opacity=0.5, chosen_landmark=3)
     result = on_grey(*size, make_face(0, centre, half_width))
     assert render(result, list(OVERLAYS), context).shape == (size[0], 2 * size[1], 3)
 
@@ -169,16 +161,14 @@ def test_values_that_are_not_finite_are_left_out() -> None:
     face = make_face(0, (100, 100), 40)
     points, confidence = face.points.copy(), face.confidence.copy()
     points[3], confidence[:5], points[7, 0] = np.nan, np.nan, np.inf
-    broken = dataclasses.replace(face, points=points, confidence=confidence)
+    broken = replace(face, points=points, confidence=confidence)
     assert changed(on_grey(200, 200, broken), ["points"]).any()
-    nowhere = dataclasses.replace(
-        broken, points=np.full_like(points, np.nan), box=FaceBox(np.full(4, np.nan, np.float32), 0.5)
-    )
+    nowhere = replace(broken, points=np.full_like(points, np.nan), box=FaceBox(np.full(4, np.nan, np.float32), 0.5))
     render(on_grey(200, 200, broken, nowhere), list(OVERLAYS), CONTEXT)
 
 
 def with_reconstruction(face: TrackedFace, level: int) -> TrackedFace:
-    return dataclasses.replace(face, reconstruction=np.full((CROP, CROP, 3), level, np.uint8))
+    return replace(face, reconstruction=np.full((CROP, CROP, 3), level, np.uint8))
 
 
 @pytest.mark.parametrize("roll", [0.0, 0.5])
@@ -186,7 +176,7 @@ def test_a_reconstruction_in_place_lies_where_its_crop_was_cut(roll: float) -> N
     face = make_face(0, (150.3, 140.6), 40, roll)
     image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8).repeat(20, 0).repeat(20, 1)
     crop = cut_crop(image, face.frame_from_crop, CROP).image
-    result = TrackingResult(Frame(image, 0, 0.0), (dataclasses.replace(face, reconstruction=crop),))
+    result = TrackingResult(Frame(image, 0, 0.0), (replace(face, reconstruction=crop),))
     drawn = render(result, ["reconstruction_in_place"], CONTEXT)
     # A reconstruction without error changes nothing but what sampling it twice blurs.
     again = cut_crop(drawn, face.frame_from_crop, CROP).image[8:-8, 8:-8].astype(int)
@@ -195,7 +185,7 @@ def test_a_reconstruction_in_place_lies_where_its_crop_was_cut(roll: float) -> N
 
 def test_a_reconstruction_in_place_is_as_opaque_as_asked_and_ends_softly() -> None:
     result = on_grey(200, 200, with_reconstruction(make_face(0, (100, 100), 40), 228))
-    half = render(result, ["reconstruction_in_place"], dataclasses.replace(CONTEXT, reconstruction_opacity=0.5))
+    half = render(result, ["reconstruction_in_place"], replace(CONTEXT, reconstruction_opacity=0.5))
     full = render(result, ["reconstruction_in_place"], CONTEXT)
     assert half[100, 100].tolist() == pytest.approx([178] * 3, abs=2)
     assert full[100, 100].tolist() == pytest.approx([228] * 3, abs=1)
@@ -206,7 +196,7 @@ def test_a_reconstruction_in_place_is_as_opaque_as_asked_and_ends_softly() -> No
 
 def test_a_reconstruction_beside_leaves_the_frame_itself_alone() -> None:
     result = on_grey(200, 240, with_reconstruction(make_face(0, (100, 100), 40), 228))
-    drawn = render(result, [BESIDE], dataclasses.replace(CONTEXT, reconstruction_opacity=0.1))
+    drawn = render(result, [BESIDE], replace(CONTEXT, reconstruction_opacity=0.1))
     assert (drawn[:, :240] == 128).all()
     assert drawn[100, 240 + 100].tolist() == pytest.approx([228] * 3, abs=1)
 
@@ -216,7 +206,7 @@ def test_the_error_map_is_the_mean_difference_and_only_there_where_it_is_wanted(
     result = on_grey(200, 200, face)
     assert error_map(result.frame.image, face).tolist() == [[round(16 * 255 / FULL_ERROR)] * CROP] * CROP
     exact = on_grey(200, 200, with_reconstruction(face, 128))
-    wanted = dataclasses.replace(CONTEXT, error_map=True)
+    wanted = replace(CONTEXT, error_map=True)
     for shown, context in ((exact, wanted), (exact, CONTEXT)):
         assert np.abs(render(shown, ["reconstruction_in_place"], context).astype(int) - 128).max() <= 1
     with_map, without = (render(result, ["reconstruction_in_place"], context) for context in (wanted, CONTEXT))
@@ -226,7 +216,7 @@ def test_the_error_map_is_the_mean_difference_and_only_there_where_it_is_wanted(
 def test_faint_strokes_change_the_frame_by_their_share() -> None:
     result = on_grey(200, 200, make_face(0, (100, 100), 40))
     full, faint = (
-        render(result, ["points", "box"], dataclasses.replace(CONTEXT, stroke_opacity=share)).astype(int) - 128
+        render(result, ["points", "box"], replace(CONTEXT, stroke_opacity=share)).astype(int) - 128
         for share in (1.0, 0.25)
     )
     assert np.abs(faint - full / 4).max() <= 1
@@ -249,6 +239,6 @@ def test_the_landmark_that_is_pointed_at_is_picked() -> None:
 
 def test_points_that_are_not_finite_are_not_picked() -> None:
     face = make_face(0, (60, 60), 20)
-    lost = dataclasses.replace(face, points=np.full_like(face.points, np.nan))
+    lost = replace(face, points=np.full_like(face.points, np.nan))
     assert pick_landmark(on_grey(100, 100, lost), 60, 60) is None
     assert pick_landmark(on_grey(100, 100), 60, 60) is None

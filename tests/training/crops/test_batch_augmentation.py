@@ -17,7 +17,9 @@ from models.landmark_schemes import IBUG_68
 from tracker.geometry.crop import cut_crop, frame_from_crop_matrix, invert, transform_points
 from tracker.types import FaceBox
 from training.config import AugmentationConfig
-from training.crops.batch_augmentation import Share, change_appearance, random_crops, stored_size
+from training.crops.random_appearance import change_appearance
+from training.crops.random_crops import random_crops, stored_size
+from training.crops.random_draws import Share
 
 SIZE, SIDE = 128, 192
 GEOMETRY = AugmentationConfig(flip=0.5, translation=0.08, scale=0.15, rotation_deg=35)

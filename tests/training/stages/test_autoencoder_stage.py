@@ -27,7 +27,7 @@ from training.config import (
     LinearStartConfig,
     NetworkConfig,
 )
-from training.crops.batch_augmentation import random_crops
+from training.crops.random_crops import random_crops
 from training.engine.processes import Processes
 from training.evaluation.image_metrics import rmse
 from training.faces import load_faces

@@ -1,4 +1,4 @@
-"""What the tests of both workspaces wait for and read off them. Found through ``pythonpath`` in pyproject.toml."""
+"""What the tests of both workspaces wait for and read off them."""
 
 from __future__ import annotations
 
