@@ -88,7 +88,7 @@ def _site_path(path: str) -> str:
         return PAGES[path]
     if path.endswith(".md"):
         return path.removeprefix("docs/").replace(CARDS, "models")
-    return path if path.endswith(IMAGES) else f"source/{path}.md"
+    return path if path.endswith(IMAGES) else f"source/{path.lstrip('.')}.md"  # MkDocs passes over hidden files
 
 
 def _repository_path(uri: str) -> str:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import typer
@@ -60,6 +61,18 @@ def test_the_reader_fetches_nothing_from_elsewhere(site: Path) -> None:
     outside = re.compile(r"""<(?:script|img|iframe|link)\b[^>]*(?:src|href)=["']?(?:https?:)?//[^>]*>""")
     fetched = {found[0] for path in site.rglob("*.html") for found in outside.finditer(path.read_text("utf-8"))}
     assert fetched == set()
+
+
+def test_every_link_leads_somewhere(site: Path) -> None:
+    link = re.compile(r"""<(?:a|img)\b[^>]*?(?:href|src)="(?![a-z]+:|#)([^"#?]+)""")
+    dead = [
+        f"{page.relative_to(site)}: {target}"
+        for page in site.rglob("*.html")
+        if page.name != "404.html"  # served for any address
+        for target in link.findall(page.read_text(encoding="utf-8"))
+        if not (page.parent / unquote(html.unescape(target))).exists()
+    ]
+    assert dead == []
 
 
 def test_an_example_is_a_page_with_its_source(site: Path) -> None:
