@@ -26,12 +26,12 @@ from models.crop_rule import CropRule
 from models.decoding.calibration import ConfidenceCalibration, calibration_from_dict
 from models.decoding.shape_prior import ShapePrior
 from models.errors import FewmarkError
+from models.files.header import HEADER_KEY
 from models.landmark_schemes import LandmarkScheme, scheme_from_dict
 from models.networks.interleaved.face_network import FaceNetwork, FaceNetworkConfig
 
 FORMAT = "fewmark-model"
 FORMAT_VERSION = 4  # 2: a model may carry an autoencoder; 3: a prior over its landmarks; 4: its labels' offset
-_HEADER_KEY = "fewmark"
 _AUTOENCODER_PREFIX = "autoencoder."
 _PRIOR_PREFIX = "shape_prior."
 
@@ -196,7 +196,7 @@ def write_safetensors(path: Path, state: dict[str, Tensor], header: dict[str, An
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     # Not save_file: it makes files that nobody but their owner may read, whatever the umask says.
-    partial.write_bytes(save(tensors, metadata={_HEADER_KEY: json.dumps(header)}))
+    partial.write_bytes(save(tensors, metadata={HEADER_KEY: json.dumps(header)}))
     partial.replace(path)
 
 
@@ -221,9 +221,9 @@ def read_safetensors(path: Path, what: str) -> tuple[dict[str, Any], dict[str, T
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if _HEADER_KEY not in metadata:
+            if HEADER_KEY not in metadata:
                 raise FewmarkError(f"{path}: a safetensors file, but not a Fewmark model (no header of ours)")
-            header: dict[str, Any] = json.loads(metadata[_HEADER_KEY])
+            header: dict[str, Any] = json.loads(metadata[HEADER_KEY])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no dict: keys() is its API)
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise FewmarkError(f"{path}: not a readable model file ({error}); obtain it again") from error
