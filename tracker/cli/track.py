@@ -12,6 +12,7 @@ import typer
 from models.errors import FewmarkError
 from tracker.cli.console import emit, err, fail, graceful_stop, say, warn
 from tracker.cli.options import BACKEND_HELP
+from tracker.machine.loading import loading
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -93,7 +94,8 @@ def track(
     Run again with the same --out, a batch goes on where it stopped. Ctrl-C completes the files that are being written.
     An input that fails does not hold up the others. Exit code: 0 all done, 2 an input failed, 130 after Ctrl-C.
     """
-    from tracker.batch import OutputChoice, Selection
+    with loading():
+        from tracker.batch import OutputChoice, Selection
 
     names = tuple(
         name.strip() for name in (_DEFAULT_OVERLAYS if overlays is None else overlays).split(",") if name.strip()
@@ -108,8 +110,9 @@ def track(
 
 def demo(output: _Out = Path("demo-output"), model: _Model = None, model_dir: _ModelDir = None) -> None:
     """Track the bundled clip: a table and an annotated video."""
-    from tracker.batch import OutputChoice, Selection
-    from tracker.files.assets import demo_clip
+    with loading():
+        from tracker.batch import OutputChoice, Selection
+        from tracker.files.assets import demo_clip
 
     choice = OutputChoice(csv=True, video=True, overlays=("heatmap", "contours", "confidence", "box"))
     settings = _settings(None, model, smooth=True)
@@ -164,17 +167,15 @@ def _run(
         typer.Exit: at least one failed.
         KeyboardInterrupt: the user stopped it.
     """
-    from tracker.batch import plan_jobs, run_job
-    from tracker.following.pipeline import open_tracker
+    with loading():
+        from tracker.batch import plan_jobs, run_job
+        from tracker.following.pipeline import open_tracker
 
+        jobs = plan_jobs(inputs)
+        opened = open_tracker(config, model_dir=model_dir, report=say)
     failed: list[str] = []
     outputs: list[Path] = []
-    jobs = plan_jobs(inputs)
-    with (
-        open_tracker(config, model_dir=model_dir, report=say) as tracker,
-        graceful_stop() as stop,
-        _progress() as progress,
-    ):
+    with opened as tracker, graceful_stop() as stop, _progress() as progress:
         choice.check(tracker)
         say(f"model {tracker.model.name}, backend {tracker.backend.name} ({tracker.backend.device})")
         for number, job in enumerate(jobs, start=1):
