@@ -15,8 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from models.errors import FewmarkError
-
-_HEADER_KEY = "fewmark"
+from models.files.header import HEADER_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def write_safetensors(path: Path, state: dict[str, Tensor], header: dict[str, An
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     # Not save_file: it makes files that nobody but their owner may read, whatever the umask says.
-    partial.write_bytes(save(tensors, metadata={_HEADER_KEY: json.dumps(header)}))
+    partial.write_bytes(save(tensors, metadata={HEADER_KEY: json.dumps(header)}))
     partial.replace(path)
 
 
@@ -89,9 +88,9 @@ def read_safetensors(path: Path, what: str) -> tuple[dict[str, Any], dict[str, T
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if _HEADER_KEY not in metadata:
+            if HEADER_KEY not in metadata:
                 raise FewmarkError(f"{path}: a safetensors file, but not a Fewmark model (no header of ours)")
-            header: dict[str, Any] = json.loads(metadata[_HEADER_KEY])
+            header: dict[str, Any] = json.loads(metadata[HEADER_KEY])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no dict: keys() is its API)
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise FewmarkError(f"{path}: not a readable model file ({error}); obtain it again") from error

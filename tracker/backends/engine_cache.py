@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
-import platformdirs
 import torch
 
 from models.decoding import calibration, heatmaps, shape_prior
@@ -23,6 +22,7 @@ from models.files.safetensors_file import read_safetensors, write_safetensors
 from models.networks.registry import network_header
 from models.surgery import folding
 from tracker.backends import graph
+from tracker.machine.cache_folder import cache_folder
 from tracker.version import fewmark_version
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ EngineKey = Mapping[str, str]
 
 def engine_directory() -> Path:
     """Where engines lie; it need not exist yet, and may be deleted at any time."""
-    return Path(platformdirs.user_cache_dir("fewmark")) / "engines"
+    return cache_folder() / "engines"
 
 
 def engine_path(key: EngineKey) -> Path:
