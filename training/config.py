@@ -93,6 +93,7 @@ class OptimiserConfig:
 
     batch_size: int = 32
     weight_decay: float = 1e-4
+    decays_all: bool = True  # else the weights of convolutions and linear layers alone
     gradient_clip: float = 5.0  # largest global norm
     ema_decay: float = 0.998  # of the weights that are validated and shipped
 

@@ -14,6 +14,7 @@ Legend: B batch, S input side (128 or 256), Z length of the latent code, w width
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -96,7 +97,7 @@ class Autoencoder(nn.Module):
         return _IMAGE_SHARE * image + self.linear.decode(z, self.config.input_size)
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """(B, 3, T, T) RGB in 0..1 to its reconstruction, the same shape and range; T is S or a multiple of it."""
+        """(B, 3, T, T) RGB in 0..1 to its reconstruction, the same shape and range; T is at least S."""
         image = self.decode(self.encode(to_side(images, self.config.input_size)))
         return to_side(image, images.shape[-1]).clamp(0, 1)
 
@@ -113,12 +114,12 @@ class Autoencoder(nn.Module):
 
 
 def to_side(images: Tensor, side: int) -> Tensor:
-    """(B, C, T, T) to (B, C, side, side): means of whole pixels where it shrinks, else bilinear.
-
-    Where it shrinks, T is a multiple of ``side``.
-    """
+    """(B, C, T, T) to (B, C, side, side): means over areas where it shrinks, else bilinear."""
     if images.shape[-1] > side:
-        return F.avg_pool2d(images, images.shape[-1] // side)
+        common = math.lcm(images.shape[-1], side)
+        if common > images.shape[-1]:  # as of 192 px to 128: each pixel twice, then means of three
+            images = F.interpolate(images, size=(common, common), mode="nearest")
+        return F.avg_pool2d(images, common // side)
     if images.shape[-1] < side:
         return F.interpolate(images, size=(side, side), mode="bilinear")
     return images

@@ -57,7 +57,7 @@ class FaceModel:
 
     @property
     def autoencoder(self) -> Autoencoder | None:
-        """The autoencoder that it carries: for the network's crops, or the same ones at half their side.
+        """The autoencoder that it carries: for the network's crops, or the same ones smaller.
 
         Raises:
             FewmarkError: it is only now to be read, and can't be, or does not fit the network.
@@ -94,7 +94,7 @@ class FaceModel:
 
     def _check_side(self, autoencoder: Autoencoder) -> None:
         side, wanted = autoencoder.config.input_size, self.network.config.input_size
-        if wanted % side:
+        if wanted < side:
             raise FewmarkError(
                 f"the autoencoder takes {side} px crops, the network {wanted} px; they don't fit together"
             )

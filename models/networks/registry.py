@@ -9,8 +9,9 @@ from typing import Any
 from models.errors import FewmarkError
 from models.networks.base import LandmarkNetwork, NetworkConfig
 from models.networks.interleaved.face_network import FaceNetwork
+from models.networks.pyramid.pyramid_network import PyramidNetwork
 
-NETWORKS: dict[str, type[LandmarkNetwork]] = {family.kind: family for family in (FaceNetwork,)}
+NETWORKS: dict[str, type[LandmarkNetwork]] = {family.kind: family for family in (FaceNetwork, PyramidNetwork)}
 
 
 def network_configs() -> dict[str, type[NetworkConfig]]:

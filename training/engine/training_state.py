@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from models.errors import FewmarkError
@@ -82,13 +82,23 @@ class TrainingState:
         self._phase = number
         for name, rate in rates.items():
             parts[name].requires_grad_(rate > 0)
+        decay = self.settings.weight_decay
         groups = [
-            {"params": list(parts[name].parameters()), "lr": rate, "full_rate": rate}
+            {"params": parameters, "lr": rate, "full_rate": rate, "weight_decay": decay if decays else 0.0}
             for name, rate in rates.items()
             if rate > 0
+            for decays, parameters in self._by_decay(parts[name])
         ]
-        self.optimiser = torch.optim.AdamW(groups, weight_decay=self.settings.weight_decay)
+        self.optimiser = torch.optim.AdamW(groups)
         self.shared_network = self._processes.share_gradients(self.network)
+
+    def _by_decay(self, part: nn.Module) -> list[tuple[bool, list[nn.Parameter]]]:
+        """The parameters of a part: those whose weights decay, and the others."""
+        parameters = list(part.parameters())
+        if self.settings.decays_all:
+            return [(True, parameters)]
+        plain = [p for p in parameters if p.dim() < 2]  # biases, and what batch normalisation learns
+        return [(True, [p for p in parameters if p.dim() >= 2]), (False, plain)]
 
     def update(self, loss: Tensor, factor: float) -> None:
         """One optimiser step with every learning rate times ``factor``."""

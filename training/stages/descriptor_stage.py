@@ -25,7 +25,13 @@ from training.engine.training_run import Measured, Plan, Step, TrainingRun
 from training.engine.training_state import TrainingState
 from training.faces import load_faces
 from training.stages.descriptor_matching import Views, match, matching_error, matching_loss, random_views
-from training.stages.starting_point import check_fit, load_start, start_from_autoencoder
+from training.stages.starting_point import (
+    IMAGENET,
+    check_fit,
+    load_start,
+    start_from_autoencoder,
+    start_from_imagenet,
+)
 
 RESULT_FILE = "descriptors.safetensors"
 MEASURE_EVERY = 250  # steps
@@ -110,7 +116,9 @@ def build_descriptor_network(recipe: DescriptorRecipe) -> tuple[LandmarkNetwork,
     """
     network = build_network(dataclasses.replace(recipe.network, num_landmarks=recipe.matching.channels))
     initialise(network.last_layer)  # not as for heatmaps, which start flat: the length of a descriptor does not matter
-    if recipe.start_from is None:
+    if recipe.start_from == IMAGENET:
+        start_from_imagenet(network)
+    if recipe.start_from in (None, IMAGENET):
         return network, None
     start = load_start(recipe.start_from)
     if isinstance(start, FaceModel):

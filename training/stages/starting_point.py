@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,18 +15,23 @@ from models.errors import FewmarkError
 from models.files.autoencoder_file import AUTOENCODER_FORMAT, TrainedAutoencoder, load_autoencoder
 from models.files.descriptor_file import DESCRIPTOR_FORMAT, TrainedDescriptors, load_descriptors
 from models.files.model_file import FaceModel, load_model
+from models.files.pretrained_encoder import load_pretrained
 from models.files.safetensors_file import read_safetensors
 from models.landmark_schemes import LandmarkScheme
 from models.networks.base import LandmarkNetwork
+from models.networks.encoders import ENCODERS
 from models.networks.interleaved.face_network import FaceNetwork, FaceNetworkConfig, interleaved
+from models.networks.pyramid.pyramid_network import PyramidNetwork
 from models.networks.registry import build_network
 from models.registry import MODELS, open_model
 from models.surgery.growing import grow_autoencoder, grow_network, widen_network
+from tracker.files.model_store import find_or_fetch
 from training.config import LandmarkRecipe, Recipe
 from training.crops.labelled_crops import LabelledCrops
 from training.stages.descriptor_matching import landmark_filters, last_convolution
 
 Start = TrainedAutoencoder | TrainedDescriptors | FaceModel
+IMAGENET = Path("imagenet")  # in place of a file: what the encoder's publisher trained on ImageNet
 
 
 class StartingPoint:
@@ -33,16 +40,17 @@ class StartingPoint:
     def __init__(self, recipe: LandmarkRecipe) -> None:
         """Raises FewmarkError where there is no such file, or it holds nothing that a landmark run can start from."""
         self.recipe = recipe
-        self._start = None if recipe.start_from is None else load_start(recipe.start_from)
+        given = recipe.start_from
+        self._start = None if given in (None, IMAGENET) else load_start(given)
         self._source = None if self._start is None else _fitted(self._start, recipe)
 
     def build_network(self, scheme: LandmarkScheme) -> LandmarkNetwork:
         """The network of the recipe for a landmark scheme, with the weights that it starts from.
 
-        From an autoencoder come encoder and decoder; from a model everything, for another scheme but the last layer;
-        from descriptors all but the last layer. What is of 128 px grows where the recipe asks for 256; a narrow model
-        and narrow descriptors are widened. Of a model or descriptors whose landmark head has another shape come
-        encoder and decoder.
+        From ImageNet comes the encoder, from an autoencoder encoder and decoder; from a model everything, for another
+        scheme but the last layer; from descriptors all but the last layer. What is of 128 px grows where the recipe
+        asks for 256; a narrow model and narrow descriptors are widened. Of a model or descriptors whose landmark head
+        has another shape come encoder and decoder.
 
         Raises:
             FewmarkError: the start has another shape or crop rule, or can't serve a network of that kind.
@@ -50,6 +58,8 @@ class StartingPoint:
         recipe, start, source, loss = self.recipe, self._start, self._source, self.recipe.loss
         config = replace(recipe.network, num_landmarks=scheme.num_points)
         network = build_network(replace(config, heatmap_kind=loss.heatmap_kind, point_kind=loss.point_kind))
+        if recipe.start_from == IMAGENET:
+            start_from_imagenet(network)
         if start is None or source is None:
             return network
         rule = start.crop_rule
@@ -160,6 +170,24 @@ def start_from_autoencoder(
     check_fit(recipe, config, AutoencoderConfig(wanted.input_size, wanted.z_dim, wanted.width), rule)
     network.encoder.load_state_dict(source.encoder.state_dict())
     network.decoder.load_state_dict(source.decoder.state_dict())
+
+
+def start_from_imagenet(network: LandmarkNetwork) -> None:
+    """Lets the encoder begin with what it has learned of ImageNet; its weights are obtained once.
+
+    Raises:
+        FewmarkError: the network is of another kind, nobody publishes weights of its encoder, or they can't be had.
+    """
+    if not isinstance(network, PyramidNetwork):
+        raise FewmarkError(
+            f"start_from: {IMAGENET} is for networks of kind {PyramidNetwork.kind!r}, and this one is of kind "
+            f"{network.kind!r}; name a file, or choose the other kind"
+        )
+    weights = ENCODERS[network.config.encoder].pretrained
+    if weights is None:
+        able = ", ".join(name for name, spec in ENCODERS.items() if spec.pretrained)
+        raise FewmarkError(f"start_from: {IMAGENET}: no weights of {network.config.encoder} are published; take {able}")
+    load_pretrained(network.encoder, weights, find_or_fetch(weights.file, report=partial(print, file=sys.stderr)))
 
 
 def check_fit(recipe: Recipe, found: object, wanted: object, rule: CropRule) -> None:
