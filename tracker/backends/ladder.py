@@ -188,7 +188,7 @@ def _forced(name: str, model: FaceModel, test: SelfTest, report: Callable[[str],
 def run_once(backend: Backend, model: FaceModel) -> None:
     """Makes what a backend makes on its first request, before that would hold up the video."""
     size = model.network.config.input_size
-    request = PredictionRequest(heatmaps=True, reconstructions=model.reconstructs)
+    request = PredictionRequest(heatmaps=True, reconstructions=not model.why_no_reconstruction)
     backend.predict(np.zeros((1, size, size, 3), np.uint8), request)
 
 

@@ -41,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 OpenVinoPrecision = Literal["f32", "bf16"]
 _Part = Literal["network", "decoding", "network and reconstruction"]
+_RECONSTRUCTING: _Part = "network and reconstruction"
 
 
 class OpenVinoBackend:
@@ -91,7 +92,7 @@ class OpenVinoBackend:
     def _reconstructing(self) -> Any:
         """An inference request for the network and the reconstruction, compiled the first time."""
         if self._with_reconstruction is None:
-            self._with_reconstruction = self._compile("network and reconstruction")
+            self._with_reconstruction = self._compile(_RECONSTRUCTING)
         return self._with_reconstruction
 
     def _compile(self, part: _Part) -> Any:
@@ -100,7 +101,7 @@ class OpenVinoBackend:
         key = {
             "backend": self.name,
             "part": part,
-            "weights": self._weights,
+            "weights": weights_hash(self._model, reconstruct=True) if part == _RECONSTRUCTING else self._weights,
             "code": code_hash(_graph_of, network_graph, decoding_graph, _convert),
             "openvino": import_openvino().get_version(),
             "processor": self._core.get_property("CPU", "FULL_DEVICE_NAME"),
@@ -131,7 +132,7 @@ class OpenVinoBackend:
 def _graph_of(model: FaceModel, part: _Part) -> Any:
     if part == "decoding":
         return decoding_graph(CropGraph(model, heatmaps=True))
-    return network_graph(CropGraph(model, reconstruct=part == "network and reconstruction"))
+    return network_graph(CropGraph(model, reconstruct=part == _RECONSTRUCTING))
 
 
 def openvino_graph(graph: CropGraph) -> Any:

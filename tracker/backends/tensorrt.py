@@ -114,8 +114,7 @@ class HeatmapNetwork(nn.Module):
         self.network = CropGraph(model, dtype=dtype).network
 
     def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.network.head(self.network.decoder, self.network.encoder.features(images))
-        return maps
+        return self.network.heatmaps(images)
 
 
 def export_network(model: FaceModel, device: torch.device, dtype: torch.dtype = torch.float16) -> Any:

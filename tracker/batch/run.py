@@ -119,7 +119,7 @@ def run_job(
                 move_into_place(written, paths)
         report.outputs = [path for path in paths.values() if path.exists()]
         if not report.kept_earlier and (report.finished or info.is_live):
-            sidecar.write(request, report.outputs, _facts(tracker, report))
+            sidecar.write(request, report.outputs, _facts(tracker, info, report))
     gc.collect()  # PyAV's contexts hang in reference cycles: a long batch would pile them up
     return report
 
@@ -193,13 +193,15 @@ def _track(
     report.stage_ms = {name: round(ms / report.frames, 3) for name, ms in totals.items()}
 
 
-def _facts(tracker: FaceTracker, report: JobReport) -> dict[str, Any]:
+def _facts(tracker: FaceTracker, info: SourceInfo, report: JobReport) -> dict[str, Any]:
     """What a sidecar says beyond the request."""
     return {
         "model": tracker.model.name,
         "confidence_meaning": tracker.model.confidence_meaning,
         "backend": tracker.backend.name,
         "device": tracker.backend.device,
+        "positions": "pixels of the source itself; the annotated video's are square",
+        "pixel_aspect": round(info.pixel_aspect, 6),  # width over height
         "frames": report.frames,
         "frames_with_face": report.frames_with_face,
         "stage_ms": report.stage_ms,

@@ -18,6 +18,7 @@ from tracker.detectors.native_stderr import without_stderr_lines
 from tracker.detectors.tiling import merge
 from tracker.detectors.tiling import tiles as image_tiles
 from tracker.files import model_store
+from tracker.machine.deferred_import import deferred
 from tracker.types import FaceBox, ImageArray
 
 ModelName = Literal["short_range", "full_range"]
@@ -100,8 +101,9 @@ class MediaPipeFaceDetector:
         """
         path = model_store.find_or_fetch(model, directory=model_dir, report=report)
         try:
-            import mediapipe
-            from mediapipe.tasks.python import BaseOptions, vision
+            with deferred("matplotlib", "matplotlib.pyplot", "sounddevice"):
+                import mediapipe
+                from mediapipe.tasks.python import BaseOptions, vision
         except (ImportError, OSError) as error:
             raise _unusable(error) from error
         self._model = model

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from models.errors import FewmarkError
+from models.files.hashing import HASHES
+from tracker.machine.cache_folder import cache_folder
 
 MODEL_DIR_VARIABLE = "FEWMARK_MODEL_DIR"
 
@@ -70,7 +70,7 @@ DETECTOR_MODELS: dict[str, ModelFile] = {
 
 def cache_directory() -> Path:
     """The user's cache for model files; it need not exist yet."""
-    return Path(platformdirs.user_cache_dir("fewmark")) / "models"
+    return cache_folder() / "models"
 
 
 def locate(name: str, directory: Path | None = None) -> Path | None:
@@ -89,7 +89,7 @@ def locate(name: str, directory: Path | None = None) -> Path | None:
     model = _model(name)
     named = named_directory(directory)
     if named is not None and (path := named / model.filename).is_file():
-        if (found := _sha256(_read(path))) != model.sha256:
+        if (found := _file_sha256(path)) != model.sha256:
             raise FewmarkError(
                 f"{path}: not the file that {model.requirement} contains (sha256 {found}, expected {model.sha256}); "
                 "replace it, or remove it to have it obtained"
@@ -174,15 +174,15 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _read(path: Path) -> bytes:
+def _file_sha256(path: Path) -> str:
     try:
-        return path.read_bytes()
+        return HASHES.sha256(path)
     except OSError as error:
         raise FewmarkError(f"{path}: can't be read ({error.strerror}); check its permissions") from error
 
 
 def _is_intact(path: Path, model: ModelFile) -> bool:
-    return path.is_file() and _sha256(_read(path)) == model.sha256
+    return path.is_file() and _file_sha256(path) == model.sha256
 
 
 def _from_url(model: ModelFile) -> bytes:

@@ -6,8 +6,10 @@ nothing to follow, when a face is lost, after a cut, and once a period while the
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -26,7 +28,7 @@ from tracker.geometry.crop import bounding_box
 from tracker.machine.timing import StageTimer
 from tracker.types import FaceBox, Frame, TrackedFace, TrackingResult
 
-NO_RECONSTRUCTION = "model {} was not trained to reconstruct faces, so it has no reconstruction to show"
+_log = logging.getLogger(__name__)
 
 
 class FaceTracker:
@@ -44,6 +46,7 @@ class FaceTracker:
         self._tracked: dict[int, FaceBox] = {}
         self._filters: dict[int, OneEuroFilter] = {}
         self._detected_at_s = self._thorough_at_s = -math.inf
+        self._said_why_no_reconstruction = False
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +109,8 @@ class FaceTracker:
                 for as well, at most once in ``DetectionConfig.thorough_period_s``.
 
         Raises:
-            FewmarkError: reconstructions are asked of a model that was not trained to make any.
+            FewmarkError: reconstructions are asked of a model that was not trained to make any. Where one should make
+                them and can't, it says so once, and tracking goes on without.
         """
         wanted = PredictionRequest(heatmaps, heatmap_of, reconstructions)
         return self._process(LocateRequest(frame.image, wanted), frame, recorded)
@@ -121,11 +125,20 @@ class FaceTracker:
         wanted = PredictionRequest(heatmaps, reconstructions=reconstructions)
         return self._process(LocateRequest(frame.image, wanted, closely=True), frame, still=True)
 
+    def _without_reconstructions(self, request: LocateRequest, why: str) -> LocateRequest:
+        """Raises FewmarkError where the model was never meant to make them."""
+        if not self.model.reconstructs:
+            raise FewmarkError(why)
+        if not self._said_why_no_reconstruction:
+            _log.warning("no reconstructions: %s", why)
+            self._said_why_no_reconstruction = True
+        return replace(request, prediction=replace(request.prediction, reconstructions=False))
+
     def _process(
         self, request: LocateRequest, frame: Frame, recorded: bool = False, still: bool = False
     ) -> TrackingResult:
-        if request.prediction.reconstructions and not self.model.reconstructs:
-            raise FewmarkError(NO_RECONSTRUCTION.format(self.model.name))
+        if request.prediction.reconstructions and (why := self.model.why_no_reconstruction):
+            request = self._without_reconstructions(request, why)
         timer, config = StageTimer(), self.config.tracking
         with timer.stage("scene"):
             if frame.time_s < self._detected_at_s:

@@ -261,7 +261,7 @@ def _process(
         frame,
         heatmaps=view.heatmaps,
         heatmap_of=view.landmark if known else None,
-        reconstructions=(view.reconstructions or is_listed) and tracker.model.reconstructs,
+        reconstructions=(view.reconstructions or is_listed) and not tracker.model.why_no_reconstruction,
     )
     listed = result.faces if is_listed else None
     if not view.reconstructions:  # nor are there any in the rows of a recording, a few in between

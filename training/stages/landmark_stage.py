@@ -15,11 +15,12 @@ from torch import Tensor
 from models.decoding.shape_prior import ShapePrior
 from models.errors import FewmarkError
 from models.files.model_file import FaceModel, save_model
-from models.networks.interleaved.face_network import FaceNetwork
+from models.networks.base import LandmarkNetwork
+from models.networks.interleaved.face_network import interleaved
 from models.registry import TRAINED_MODEL_FILE
 from tracker.config import DetectionConfig
 from tracker.following.pipeline import open_detector
-from training.config import LandmarkRecipe
+from training.config import LandmarkRecipe, without_paths
 from training.crops.face_square import needs_face_square, with_face_square
 from training.crops.label_offset import EARLY, LabelOffset
 from training.crops.labelled_crops import LabelledCrops, load_crops
@@ -83,9 +84,11 @@ def train_on_faces(
     recipe, train, validation = _fitted_to_scheme(recipe, train, validation, notes.append)
     run = TrainingRun(recipe, out, RESULT_FILE, resume=resume, processes=processes, should_stop=should_stop)
     scheme = train[0].scheme
-    along = recipe.loss.reconstruction_weight > 0
+    along = recipe.reconstruction_weight > 0
     start = StartingPoint(recipe)
     network = start.build_network(scheme)
+    if along:
+        interleaved(network, f"recipe {recipe.name}: reconstruction_weight")
     size = recipe.network.input_size
     teacher = Teacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
     offset = LabelOffset(mirrors=recipe.augmentation.flip > 0)
@@ -156,7 +159,7 @@ def train_on_faces(
         recipe.crop,
         start.keeps_reconstructing,
         provenance=provenance,
-        autoencoder=start.kept_autoencoder,
+        carries=start.kept_autoencoder,
         shape_prior=prior(),
         label_offset=offset.value,
     )
@@ -192,21 +195,9 @@ def _fitted_to_scheme(
     return recipe, train, validation
 
 
-def without_paths(recipe: LandmarkRecipe) -> LandmarkRecipe:
-    """The recipe as it may travel with a model: no folder of the machine that it was trained on."""
-    return dataclasses.replace(
-        recipe,
-        start_from=Path(recipe.start_from.name) if recipe.start_from else None,
-        data=dataclasses.replace(recipe.data, root=None),
-        unlabelled=dataclasses.replace(
-            recipe.unlabelled, roots=(), labels=Path(labels.name) if (labels := recipe.unlabelled.labels) else None
-        ),
-    )
-
-
 @torch.no_grad()
 def validate(
-    network: FaceNetwork,
+    network: LandmarkNetwork,
     crops: LabelledCrops,
     batch_size: int,
     device: torch.device,
