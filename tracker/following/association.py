@@ -153,7 +153,7 @@ class FaceAssociator:
         self._tracks = {
             face_id: track
             for face_id, track in self._tracks.items()
-            if time_s - track.motion.time_s <= self._settings.max_lost_s
+            if time_s - track.motion.time_s <= max(self._settings.max_lost_s, self._settings.max_alike_s)
         }
         free = overlaps(boxes, boxes).sum(axis=1) <= 1 + _FREE  # each lies on itself
         faces = [_Seen(box, None if looks is None else looks[i], bool(free[i])) for i, box in enumerate(boxes)]
@@ -238,9 +238,12 @@ class FaceAssociator:
         if lost:
             # A face that was hidden may have stopped: its last place counts as much as where it was heading.
             away = min(away, distance(np.array(motion.box.centre), face.box, motion.size))
-        limit = settings.max_lost_distance if lost else settings.max_distance
         if track.has_look and face.look is not None and unlike <= _ALIKE:
             limit = settings.max_alike_distance
+        elif time_s - motion.time_s > settings.max_lost_s:
+            return None
+        else:
+            limit = settings.max_lost_distance if lost else settings.max_distance
         growth = abs(math.log(size_of(face.box) / motion.size))
         if away > limit or unlike > _UNLIKE or growth > math.log(settings.max_size_ratio):
             return None

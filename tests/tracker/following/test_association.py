@@ -164,11 +164,16 @@ def test_a_new_face_that_looks_like_a_followed_one_gets_its_id_back() -> None:
     assert associator.update([box(80), box(210)], 10 / RATE, [0, None], [look(5), look(0)]) == [1, 0]
 
 
-@pytest.mark.parametrize(("who", "x", "same"), [(0, 330, True), (7, 330, False), (0, 700, False)])
-def test_a_lost_face_may_come_back_farther_away_where_it_looks_like_itself(who: int, x: float, same: bool) -> None:
+@pytest.mark.parametrize(
+    ("who", "x", "gap_s", "same"),
+    [(0, 330, 1.0, True), (7, 330, 1.0, False), (0, 700, 1.0, False), (0, 100, 2.0, True), (7, 100, 2.0, False)],
+)
+def test_who_looks_like_a_lost_face_may_come_from_farther_away_and_later(
+    who: int, x: float, gap_s: float, same: bool
+) -> None:
     associator = seen_for_a_while(box(100))
     associator.update([], 0.1)
-    assert associator.update([box(x)], 1.0, None, [look(who)]) == [0 if same else 1]
+    assert associator.update([box(x)], gap_s, None, [look(who)]) == [0 if same else 1]
 
 
 def test_somebody_quite_different_in_a_lost_ones_place_is_new() -> None:
