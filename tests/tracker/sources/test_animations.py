@@ -154,7 +154,7 @@ def test_a_webp_without_a_whole_frame_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(FewmarkError, match=r"a\.webp: no whole frame"):
         open_source(path)
-    with pytest.raises(FewmarkError, match="no frame in this range"):
+    with pytest.raises(FewmarkError, match=r"no frame lies between start and end; it lasts 0\.66 s"):
         open_source(save_animation(tmp_path / "b.webp"), start_s=50)
 
 
@@ -206,6 +206,10 @@ def test_a_folder_counts_its_animations_among_the_videos(tmp_path: Path) -> None
     save_jpegs(tmp_path / "c.mjpg")
     assert [Path(job.spec).name for job in plan_jobs([str(tmp_path)])] == ["a.webp", "b.png", "c.mjpg"]
     pictures()[0].save(tmp_path / "d.png")
+    save_jpegs(tmp_path / "e.jpg")
     assert [Path(job.spec).name for job in plan_jobs([str(tmp_path)])][3:] == [tmp_path.name]
     with open_source(tmp_path) as source:
-        assert [frame.name for frame in source] == ["d.png"]
+        assert [frame.name for frame in source] == ["d.png", "e.jpg"]
+    assert source.warnings == [
+        f"{tmp_path / 'e.jpg'}: a film of JPEGs, of which the first is taken; name the file itself"
+    ]
