@@ -22,9 +22,11 @@ class DetectionConfig:
 class AssociationSettings:
     """Limits within which a box is taken for a known face."""
 
-    max_lost_s: float = 1.0  # a face unseen for longer than this is forgotten; its id is never used again
+    max_lost_s: float = 1.0  # a face unseen for longer than this is found again by its look alone
+    max_alike_s: float = 2.5  # after this it is forgotten; its id is never used again
     max_distance: float = 0.6  # face sizes between a live face's predicted and found centre
     max_lost_distance: float = 1.2  # the same for a lost face: it has moved on unseen
+    max_alike_distance: float = 3.0  # the same where the one that is found looks like it
     max_size_ratio: float = 1.8  # between the sizes of one face in two frames
     velocity_memory_s: float = 0.15  # time constant over which the velocity is averaged
     velocity_reach_s: float = 0.4  # a lost face is thought to come to rest with this time constant

@@ -73,7 +73,7 @@ def load_autoencoder(path: Path) -> TrainedAutoencoder:
     header, tensors = AUTOENCODER_FORMAT.read(path, "autoencoder file")
     with header_fits(path):
         autoencoder = Autoencoder(AutoencoderConfig(**header["autoencoder"]))
-        autoencoder.load_state_dict(tensors)
+        autoencoder.load_state_dict(tensors, assign=True)
         return TrainedAutoencoder(
             name=header["name"],
             autoencoder=autoencoder.eval(),

@@ -36,8 +36,8 @@ def networks_of(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Lan
     """
     network, autoencoder = network_from_header(header["network"]), None
     carried = take_prefixed(_AUTOENCODER_PREFIX, tensors)
-    network.load_state_dict(tensors)
+    network.load_state_dict(tensors, assign=True)  # no copies: they take longer than reading the file
     if "autoencoder" in header:
         autoencoder = Autoencoder(AutoencoderConfig(**header["autoencoder"])).eval()
-        autoencoder.load_state_dict(carried)
+        autoencoder.load_state_dict(carried, assign=True)
     return network.eval(), autoencoder

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -94,7 +95,18 @@ def read_safetensors(path: Path, what: str) -> tuple[dict[str, Any], dict[str, T
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no dict: keys() is its API)
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise FewmarkError(f"{path}: not a readable model file ({error}); obtain it again") from error
-    return header, {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    return header, {key: _in_memory(value) for key, value in tensors.items()}
+
+
+def _in_memory(value: Tensor) -> Tensor:
+    """A tensor of an open file in memory of its own, so that the file may be replaced; floating-point ones as float32.
+
+    Through numpy: torch shares even this among its threads, which wait for each other longer than one takes.
+    """
+    if value.dtype is torch.bfloat16:  # numpy knows none
+        return value.float()
+    array = value.numpy()
+    return torch.from_numpy(array.astype(np.float32) if value.is_floating_point() else array.copy())
 
 
 def with_prefix(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

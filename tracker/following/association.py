@@ -1,20 +1,32 @@
 """Which face is which between frames.
 
-Positions only: boxes, their motion and time. Distances are in face sizes and times in seconds, so that nothing here
-depends on resolution or frame rate. Faces are not recognised: whoever stands where another stood a moment ago, as after
-a cut between scenes, gets that one's id.
+By positions, that is boxes, their motion and time, and where these leave it open by looks. Distances are in face sizes
+and times in seconds, so that nothing here depends on resolution or frame rate. Faces are not recognised: what is
+compared is coarse, and forgotten with the face.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations, product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracker.config import AssociationSettings
-from tracker.types import FaceBox
+from tracker.following.track import Motion, Track, distance, size_of
+from tracker.types import FaceBox, FloatArray
+
+_FREE = 0.1  # intersection over union up to which a face is seen without parts of another
+_NEAR = 2.5  # face sizes between two faces that may have changed places
+# Differences of looks, see ``looks.py``.
+_ALIKE = 0.15  # as a face is to itself a moment later
+_UNLIKE = 0.5  # hardly ever the same face
+_CLEARLY = 0.15  # a followed face gets another's id where that fits better by this much
+_LOOK_SIZES = 3.0  # face sizes that a difference of 1 weighs as much as
 
 
 def overlaps(a: Sequence[FaceBox], b: Sequence[FaceBox]) -> NDArray[np.float64]:
@@ -55,16 +67,25 @@ def unmatched_detections(
     return [box for box, share in zip(detections, overlap, strict=True) if share <= max_overlap]
 
 
+class _Seen(NamedTuple):
+    """A face in one frame."""
+
+    box: FaceBox
+    look: FloatArray | None
+    is_free: bool  # without parts of another face
+
+
 class FaceAssociator:
     """Hands out ids, from 0, that stay with their faces. One per source; single-threaded.
 
-    Every live or lost face has a position and a velocity; boxes are matched to where the faces should be by now, the
-    closest pairs first, live faces before lost ones.
+    Every live or lost face has a position, a velocity and a look. Boxes are matched to where the faces should be by
+    now, the best pairs first, live faces before lost ones. A crop that went over to another face, as crops do where
+    faces cross, is told by its look.
     """
 
     def __init__(self, settings: AssociationSettings | None = None) -> None:
         self._settings = settings or AssociationSettings()
-        self._tracks: dict[int, _Track] = {}
+        self._tracks: dict[int, Track] = {}
         self._time_s = -math.inf
         self._next_id = 0
 
@@ -78,39 +99,51 @@ class FaceAssociator:
         boxes: Sequence[FaceBox],
         time_s: float,
         previous_ids: Sequence[int | None],
+        looks: Sequence[FloatArray] | None = None,
         max_overlap: float = 0.5,
     ) -> list[int]:
         """Indices of the boxes to keep where several have come to lie on one face, ascending.
 
-        The one stays that its own motion brought there: where one face passes before another, the hidden one's box
-        slides onto the face in front. Between equals, the older; tracked faces come before new ones.
+        The one stays that its own motion brought there and that looks like itself: where one face passes before
+        another, the hidden one's box slides onto the face in front. Between equals, the older; tracked faces come
+        before new ones.
 
         Args:
             previous_ids: for each box the id of the track whose crop it came from, None for a new detection.
+            looks: of the face in each box, see ``looks.py``; default: not known.
         """
 
-        def priority(box: FaceBox, face_id: int | None) -> tuple[bool, float, float, float]:
+        def priority(i: int) -> tuple[bool, float, float, float]:
+            box, face_id = boxes[i], previous_ids[i]
             track = None if face_id is None else self._tracks.get(face_id)
             if face_id is None or track is None:
                 return False, 0.0, 0.0, box.score
+            motion = track.motion
+            error = distance(motion.predicted(time_s, self._settings), box, motion.size)
+            error += _LOOK_SIZES * track.unlike(None if looks is None else looks[i])
             # Less than a tenth of a face is noise, not a sign of having slid.
-            error = round(_distance(track.predicted(time_s, self._settings), box, track.size), 1)
-            return True, -error, -face_id, box.score
+            return True, -round(error, 1), -face_id, box.score
 
-        order = sorted(range(len(boxes)), key=lambda i: priority(boxes[i], previous_ids[i]))
+        order = sorted(range(len(boxes)), key=priority)
         ranks = {index: float(rank) for rank, index in enumerate(order)}
         return drop_duplicates(boxes, [ranks[i] for i in range(len(boxes))], max_overlap)
 
     def update(
-        self, boxes: Sequence[FaceBox], time_s: float, previous_ids: Sequence[int | None] | None = None
+        self,
+        boxes: Sequence[FaceBox],
+        time_s: float,
+        previous_ids: Sequence[int | None] | None = None,
+        looks: Sequence[FloatArray] | None = None,
     ) -> list[int]:
         """Gives every box of a frame its id, and takes faces without a box for lost.
 
         Args:
             boxes: at most one per face (see ``drop_duplicates``), any order.
             time_s: the frame's time. A time before the last one (a seek) forgets all faces first.
-            previous_ids: for each box the id of the track whose crop it came from, None where that is not known;
-                such a box keeps its id. Default: none is known, all are matched by position.
+            previous_ids: for each box the id of the track whose crop it came from, None where that is not known; such a
+                box keeps its id, unless its look tells that the crop went over to another face. Default: none is known,
+                all are matched.
+            looks: of the face in each box, see ``looks.py``; default: not known.
 
         Returns:
             One id per box, in the order of the boxes, no two alike.
@@ -120,86 +153,101 @@ class FaceAssociator:
         self._tracks = {
             face_id: track
             for face_id, track in self._tracks.items()
-            if time_s - track.time_s <= self._settings.max_lost_s
+            if time_s - track.motion.time_s <= max(self._settings.max_lost_s, self._settings.max_alike_s)
         }
+        free = overlaps(boxes, boxes).sum(axis=1) <= 1 + _FREE  # each lies on itself
+        faces = [_Seen(box, None if looks is None else looks[i], bool(free[i])) for i, box in enumerate(boxes)]
         ids: list[int | None] = [None] * len(boxes)
         for index, face_id in enumerate(previous_ids or ()):
             if face_id in self._tracks and face_id not in ids:
                 ids[index] = face_id
-        live = [face_id for face_id, track in self._tracks.items() if track.time_s >= self._time_s]
+        live = [face_id for face_id, track in self._tracks.items() if track.motion.time_s >= self._time_s]
         lost = [face_id for face_id in self._tracks if face_id not in live]
-        self._match(boxes, ids, live, time_s, lost=False)
-        self._match(boxes, ids, lost, time_s, lost=True)
+        self._exchange(faces, ids, time_s)
+        self._give_back(faces, ids, time_s)
+        self._match(faces, ids, live, time_s, lost=False)
+        self._match(faces, ids, lost, time_s, lost=True)
 
         assigned = []
-        for box, face_id in zip(boxes, ids, strict=True):
+        for face, face_id in zip(faces, ids, strict=True):
             if face_id is None:
                 face_id = self._next_id
                 self._next_id += 1
-                self._tracks[face_id] = _Track(box, time_s)
-            else:
-                self._tracks[face_id].move(box, time_s, self._settings)
+                self._tracks[face_id] = Track(face.box, time_s)
+            track = self._tracks[face_id]
+            track.motion = track.motion.moved(face.box, time_s, self._settings)
+            if face.is_free:
+                track.remember(face.look, time_s)
             assigned.append(face_id)
         self._time_s = time_s
         return assigned
 
+    def _exchange(self, faces: Sequence[_Seen], ids: list[int | None], time_s: float) -> None:
+        """Two faces whose crops have changed places exchange their ids; one of them may be new, and have none."""
+        for i, j in combinations(range(len(faces)), 2):
+            tracks = {k: self._tracks[face_id] for k, face_id in ((i, ids[i]), (j, ids[j])) if face_id is not None}
+            if not tracks or not (faces[i].is_free and faces[j].is_free):
+                continue
+            if distance(np.array(faces[i].box.centre), faces[j].box, size_of(faces[i].box)) > _NEAR:
+                continue
+            as_it_is = sum(track.unlike(faces[k].look) for k, track in tracks.items())
+            exchanged = sum(track.unlike(faces[i + j - k].look) for k, track in tracks.items())
+            if exchanged <= len(tracks) * _ALIKE and as_it_is - exchanged > len(tracks) * _CLEARLY:
+                ids[i], ids[j] = ids[j], ids[i]
+                motions = {k: track.motion for k, track in tracks.items()}
+                for k, track in tracks.items():
+                    track.motion = motions.get(i + j - k) or Motion(faces[i + j - k].box, time_s)
+
+    def _give_back(self, faces: Sequence[_Seen], ids: list[int | None], time_s: float) -> None:
+        """A followed face gets the id of one that was lost where it looks like that one, and not like its own."""
+        for i, face_id in enumerate(ids):
+            if face_id is None or not faces[i].is_free:
+                continue
+            box, look, followed = faces[i].box, faces[i].look, self._tracks[face_id]
+            for lost_id in self._tracks.keys() - set(ids):
+                lost = self._tracks[lost_id]
+                place = lost.motion.predicted(time_s, self._settings)
+                if (
+                    lost.has_look
+                    and lost.unlike(look) <= min(_ALIKE, followed.unlike(look) - _CLEARLY)
+                    and distance(place, box, lost.motion.size) <= _NEAR
+                ):
+                    ids[i] = lost_id
+                    lost.motion = replace(followed.motion)
+                    break
+
     def _match(
-        self, boxes: Sequence[FaceBox], ids: list[int | None], candidates: Sequence[int], time_s: float, *, lost: bool
+        self, faces: Sequence[_Seen], ids: list[int | None], candidates: Sequence[int], time_s: float, *, lost: bool
     ) -> None:
-        """Fills in what is open in ``ids`` from the candidates, closest pairs first."""
-        open_boxes = [index for index, face_id in enumerate(ids) if face_id is None]
+        """Fills in what is open in ``ids`` from the candidates, best pairs first."""
+        open_faces = [index for index, face_id in enumerate(ids) if face_id is None]
         free = [face_id for face_id in candidates if face_id not in ids]
-        if not open_boxes or not free:
-            return
-        tracks = [self._tracks[face_id] for face_id in free]
-        centres = np.array([boxes[index].centre for index in open_boxes])
-        sizes = np.array([track.size for track in tracks])[:, None]
+        pairs = []
+        for face_id, index in product(free, open_faces):
+            cost = self._cost(self._tracks[face_id], faces[index], time_s, lost=lost)
+            if cost is not None:
+                pairs.append((cost, face_id, index))
+        for _, face_id, index in sorted(pairs):
+            if ids[index] is None and face_id not in ids:
+                ids[index] = face_id
 
-        def distances(places: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-            return np.asarray(np.linalg.norm(np.array(places)[:, None] - centres, axis=2) / sizes)
-
-        distance = distances([track.predicted(time_s, self._settings) for track in tracks])
+    def _cost(self, track: Track, face: _Seen, time_s: float, *, lost: bool) -> float | None:
+        """How little a face agrees with a track, in face sizes; None: it can't be the same."""
+        settings, motion, unlike = self._settings, track.motion, track.unlike(face.look)
+        away = distance(motion.predicted(time_s, settings), face.box, motion.size)
         if lost:
             # A face that was hidden may have stopped: its last place counts as much as where it was heading.
-            distance = np.minimum(distance, distances([np.array(track.box.centre) for track in tracks]))
-        growth = np.abs(np.log(np.array([_size(boxes[index]) for index in open_boxes]) / sizes))
-        limit = self._settings.max_lost_distance if lost else self._settings.max_distance
-        possible = (distance <= limit) & (growth <= math.log(self._settings.max_size_ratio))
-        for row, column in sorted(np.argwhere(possible).tolist(), key=lambda pair: float(distance[pair[0], pair[1]])):
-            if ids[open_boxes[column]] is None and free[row] not in ids:
-                ids[open_boxes[column]] = free[row]
-
-
-class _Track:
-    """Where a face was last seen, and how fast it moved."""
-
-    def __init__(self, box: FaceBox, time_s: float) -> None:
-        self.box = box
-        self.time_s = time_s
-        self.velocity: NDArray[np.float64] | None = None  # (2,) px/s; None: seen once
-
-    @property
-    def size(self) -> float:
-        return _size(self.box)
-
-    def predicted(self, time_s: float, settings: AssociationSettings) -> NDArray[np.float64]:
-        """(2,) the centre at a later time: uniform motion that comes to rest."""
-        centre = np.array(self.box.centre)
-        if self.velocity is None:
-            return centre
-        reach = settings.velocity_reach_s
-        return np.asarray(centre + self.velocity * reach * -math.expm1(-(time_s - self.time_s) / reach))
-
-    def move(self, box: FaceBox, time_s: float, settings: AssociationSettings) -> None:
-        elapsed_s = time_s - self.time_s
-        if elapsed_s > 0:
-            velocity = (np.array(box.centre) - np.array(self.box.centre)) / elapsed_s
-            if self.velocity is None:
-                self.velocity = velocity
-            else:
-                weight = -math.expm1(-elapsed_s / settings.velocity_memory_s)
-                self.velocity = self.velocity + weight * (velocity - self.velocity)
-        self.box, self.time_s = box, time_s
+            away = min(away, distance(np.array(motion.box.centre), face.box, motion.size))
+        if track.has_look and face.look is not None and unlike <= _ALIKE:
+            limit = settings.max_alike_distance
+        elif time_s - motion.time_s > settings.max_lost_s:
+            return None
+        else:
+            limit = settings.max_lost_distance if lost else settings.max_distance
+        growth = abs(math.log(size_of(face.box) / motion.size))
+        if away > limit or unlike > _UNLIKE or growth > math.log(settings.max_size_ratio):
+            return None
+        return away + _LOOK_SIZES * unlike
 
 
 def _corners(boxes: Sequence[FaceBox]) -> NDArray[np.float64]:
@@ -208,12 +256,3 @@ def _corners(boxes: Sequence[FaceBox]) -> NDArray[np.float64]:
 
 def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((corners[..., 2:] - corners[..., :2]).prod(axis=-1))
-
-
-def _size(box: FaceBox) -> float:
-    return max(box.width, box.height, 1e-3)
-
-
-def _distance(place: NDArray[np.float64], box: FaceBox, size: float) -> float:
-    """Between a place and a box's centre, in face sizes."""
-    return float(np.hypot(*(place - np.array(box.centre)))) / size

@@ -165,11 +165,17 @@ class FaceTracker:
 
         with timer.stage("associate"):
             kept = self._associator.drop_duplicates(
-                [face.box for face in faces], frame.time_s, [face.previous_id for face in faces]
+                [face.box for face in faces],
+                frame.time_s,
+                [face.previous_id for face in faces],
+                [face.look for face in faces],
             )
             faces = [faces[i] for i in kept]
             ids = self._associator.update(
-                [face.box for face in faces], frame.time_s, [face.previous_id for face in faces]
+                [face.box for face in faces],
+                frame.time_s,
+                [face.previous_id for face in faces],
+                [face.look for face in faces],
             )
             self._tracked = {face_id: face.box for face_id, face in zip(ids, faces, strict=True)}
             self._filters = {i: f for i, f in self._filters.items() if i in self._tracked}

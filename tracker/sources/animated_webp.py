@@ -93,7 +93,9 @@ class AnimatedWebp(ReadAheadSource):
         until = np.inf if end_s is None else end_s
         self._selected = np.flatnonzero((times >= (start_s or 0.0)) & (times < until))
         if self._start(self._read()) is None:
-            raise FewmarkError(self.warnings[0] if self.warnings else f"{self._name}: no frame in this range of times")
+            duration_s = self._animation.duration_s
+            nothing = f"{self._name}: no frame lies between start and end; it lasts {duration_s:.2f} s"
+            raise FewmarkError(self.warnings[0] if self.warnings else nothing)
         self.info = animation_info(self._name, self._animation)
 
     def close(self) -> None:

@@ -63,9 +63,9 @@ class MediaFacts:
             pixel_aspect=first.pixel_aspect,
         )
 
-    def reaches_end(self, last_s: float, tolerance_s: float) -> bool:
-        """Whether nothing is announced after the frame at ``last_s``; three frames may always be missing."""
-        return self.end_s is None or last_s + self.step_s >= self.end_s - max(tolerance_s, 3 * self.step_s)
+    def reaches_end(self, end_s: float, tolerance_s: float) -> bool:
+        """Whether nothing is announced after the frame that ends at ``end_s``; three frames may always be missing."""
+        return self.end_s is None or end_s >= self.end_s - max(tolerance_s, 3 * self.step_s)
 
 
 def frame_rate(stream: VideoStream) -> float | None:
@@ -110,12 +110,13 @@ def duration_s(container: InputContainer, stream: VideoStream) -> float | None:
 def _announced_s(container: InputContainer, stream: VideoStream) -> float | None:
     if container.format.name == "avi" and stream.frames and stream.average_rate:
         return stream.frames / float(stream.average_rate)  # the stream's duration follows the index, which may be cut
-    if stream.duration:
+    if stream.duration and (container.format.name != "asf" or len(container.streams) == 1):
         return stream.duration * time_base_s(stream)
     matroska = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "").strip())
     if matroska:
         return int(matroska[1]) * 3600 + int(matroska[2]) * 60 + float(matroska[3])
-    # The container's duration is that of its longest stream: it says something of the picture only where that is alone.
+    # The container's duration, like any of ASF, is that of its longest stream: it says something of the picture only
+    # where that is alone.
     if container.duration and len(container.streams) == 1:
         return container.duration / 1e6
     return None

@@ -21,10 +21,12 @@ class PresentationClock:
         self._facts = facts
         self._offset_s = 0.0
         self.last_s: float | None = None
+        self.end_s = 0.0  # at which the last frame ends
         self.frames_without_time = 0
 
     def time_of(self, frame: av.VideoFrame) -> float:
         self.last_s = self._next_time(frame)
+        self.end_s = self.last_s + max(self._facts.step_s, (frame.duration or 0) * self._facts.time_base_s)
         return self.last_s
 
     def carry_on_from(self, frame: av.VideoFrame, time_s: float) -> None:

@@ -134,8 +134,8 @@ class NetworkStream(SingleUseSource):
         return last_s is not None and frame.pts is not None and frame.pts * self._facts.time_base_s <= last_s
 
     def _is_complete(self) -> bool:
-        last_s = self._clock.last_s
-        return not self._is_live and last_s is not None and self._facts.reaches_end(last_s, _END_TOLERANCE_S)
+        some_came = self._clock.last_s is not None
+        return not self._is_live and some_came and self._facts.reaches_end(self._clock.end_s, _END_TOLERANCE_S)
 
 
 def without_password(url: str) -> str:

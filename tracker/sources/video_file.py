@@ -11,7 +11,7 @@ import av
 
 from models.errors import FewmarkError
 from tracker.sources.base import ReadAheadSource, check_time_range
-from tracker.sources.cut_off import sign_of_cut
+from tracker.sources.cut_off import is_whole, sign_of_cut
 from tracker.sources.decoding import DecodeTally, error_text
 from tracker.sources.file_kind import JPEG, read_head
 from tracker.sources.frame_maker import FrameMaker
@@ -147,13 +147,12 @@ class VideoFile(ReadAheadSource):
             )
 
     def _warn_if_cut_off(self) -> None:
-        last_s = self._clock.last_s
-        if last_s is None:
+        if self._clock.last_s is None or is_whole(self._path, self._input.format):
             return
-        if not self._facts.reaches_end(last_s, _END_TOLERANCE_S):
+        if not self._facts.reaches_end(self._clock.end_s, _END_TOLERANCE_S):
             self.warnings.append(
-                f"{self._name}: ends at {last_s + self._facts.step_s:.2f} s, but its header announces "
-                f"{self._facts.end_s:.2f} s; the file is cut off"
+                f"{self._name}: ends at {self._clock.end_s:.2f} s, but its header announces {self._facts.end_s:.2f} s; "
+                "the file is cut off"
             )
         elif sign := sign_of_cut(self._path, self._input.format):
             self.warnings.append(f"{self._name}: {sign}; the file is cut off")

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from models.errors import FewmarkError
 from models.files.header import StoredTensor, read_header
-from models.files.model_file import write_safetensors
+from models.files.safetensors_file import write_safetensors
 from models.registry import AUTOENCODER, MODELS
 
 WITHOUT_TORCH = """

@@ -1,4 +1,4 @@
-"""Ids over synthetic motion: crossings, losses, duplicates."""
+"""Ids over synthetic motion and looks: crossings, losses, duplicates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tracker.config import AssociationSettings
 from tracker.following.association import FaceAssociator, drop_duplicates, overlaps, unmatched_detections
-from tracker.types import FaceBox
+from tracker.types import FaceBox, FloatArray
 
 RATE = 30.0  # frames/s
 
@@ -19,6 +19,22 @@ RATE = 30.0  # frames/s
 def box(x: float, y: float = 200.0, side: float = 100.0, score: float = 0.9) -> FaceBox:
     """A square face around a centre."""
     return FaceBox(np.array([x - side / 2, y - side / 2, x + side / 2, y + side / 2], np.float32), score)
+
+
+def look(who: int, *, noise: float = 0.0, seed: int = 0) -> FloatArray:
+    """What a person looks like; two persons differ by 0.5."""
+    made = np.zeros(48, np.float32)
+    made[[0, 1 + who]] = np.sqrt(0.5)
+    return (made + noise * np.random.default_rng(seed).normal(0, 1, 48) / np.sqrt(48)).astype(np.float32)
+
+
+def seen_for_a_while(*faces: FaceBox) -> FaceAssociator:
+    """Faces 0, 1, ... that stood where they are, for half a second up to time 0."""
+    associator = FaceAssociator()
+    for frame in range(-15, 1):
+        looks = [look(who, noise=0.2, seed=frame + 100) for who in range(len(faces))]
+        associator.update(faces, frame / RATE, None, looks)
+    return associator
 
 
 def test_overlaps_of_boxes_and_of_none() -> None:
@@ -114,6 +130,72 @@ def test_a_face_that_moved_on_unseen_and_one_that_stopped_are_both_found_again()
         assert associator.update([found_at], 20 / RATE) == [0]
 
 
+def test_crops_that_changed_places_do_not_take_the_ids_with_them() -> None:
+    associator = seen_for_a_while(box(100), box(300))
+    for frame in range(1, 20):
+        ids = associator.update(
+            [box(110), box(290)], frame / RATE, [1, 0] if frame == 1 else [0, 1], [look(0), look(1)]
+        )
+        assert ids == [0, 1]
+    # Nor do they where the two are far apart: nobody changes places from one frame to the next there.
+    associator = seen_for_a_while(box(100), box(900))
+    assert associator.update([box(900), box(100)], 1 / RATE, [0, 1], [look(1), look(0)]) == [0, 1]
+
+
+def test_of_two_crops_on_one_face_the_one_stays_that_the_face_looks_like() -> None:
+    associator = seen_for_a_while(box(100), box(200))
+    for who in (0, 1):
+        kept = associator.drop_duplicates([box(150), box(151)], 1 / RATE, [0, 1], [look(who), look(who)])
+        assert kept == [who]
+
+
+def test_a_crop_that_went_over_to_a_lost_face_gets_that_ones_id() -> None:
+    associator = seen_for_a_while(box(100), box(220))
+    associator.update([box(140)], 1 / RATE, [0], [look(0)])  # 1 is hidden
+    assert associator.update([box(200)], 2 / RATE, [0], [look(1)]) == [1]
+    assert associator.update([box(200), box(150)], 5 / RATE, [1, None], [look(1), look(0)]) == [1, 0]
+
+
+def test_a_new_face_that_looks_like_a_followed_one_gets_its_id_back() -> None:
+    """The crop of 0 went over to somebody who was never seen alone, and 0 is found elsewhere."""
+    associator = seen_for_a_while(box(100))
+    for frame in range(1, 10):
+        assert associator.update([box(100 - 2 * frame)], frame / RATE, [0], [look(5)]) == [0]
+    assert associator.update([box(80), box(210)], 10 / RATE, [0, None], [look(5), look(0)]) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("who", "x", "gap_s", "same"),
+    [(0, 330, 1.0, True), (7, 330, 1.0, False), (0, 700, 1.0, False), (0, 100, 2.0, True), (7, 100, 2.0, False)],
+)
+def test_who_looks_like_a_lost_face_may_come_from_farther_away_and_later(
+    who: int, x: float, gap_s: float, same: bool
+) -> None:
+    associator = seen_for_a_while(box(100))
+    associator.update([], 0.1)
+    assert associator.update([box(x)], gap_s, None, [look(who)]) == [0 if same else 1]
+
+
+def test_somebody_quite_different_in_a_lost_ones_place_is_new() -> None:
+    associator = seen_for_a_while(box(100))
+    associator.update([], 0.1)
+    assert associator.update([box(100)], 1.0, None, [-look(0)]) == [1]
+
+
+def test_two_that_were_hidden_together_are_told_apart() -> None:
+    associator = seen_for_a_while(box(100), box(260))
+    associator.update([], 0.1)
+    assert associator.update([box(110), box(250)], 0.8, None, [look(1), look(0)]) == [1, 0]
+
+
+def test_a_hand_before_a_face_takes_no_id() -> None:
+    associator = seen_for_a_while(box(100), box(260))
+    for frame in range(1, 30):
+        looks = [look(9, noise=0.5, seed=frame), look(1)]
+        assert associator.update([box(100), box(260)], frame / RATE, [0, 1], looks) == [0, 1]
+    assert associator.update([box(100), box(260)], 1.0, [0, 1], [look(0), look(1)]) == [0, 1]
+
+
 def test_another_face_elsewhere_or_of_another_size_is_new() -> None:
     associator = FaceAssociator()
     assert associator.update([box(100)], 0.0) == [0]
@@ -156,7 +238,7 @@ def test_ids_are_unique_in_a_frame_and_never_reused(frames: list[list[tuple[floa
         assert len(ids) == len(faces) == len(set(ids))
         for face_id in ids:
             if face_id in last_seen:
-                assert time_s - last_seen[face_id] <= 1.0
+                assert time_s - last_seen[face_id] <= AssociationSettings().max_lost_s
             else:
                 assert face_id > highest
             last_seen[face_id] = time_s
