@@ -22,11 +22,14 @@ from tracker.types import FaceBox, FloatArray
 
 _FREE = 0.1  # intersection over union up to which a face is seen without parts of another
 _NEAR = 2.5  # face sizes between two faces that may have changed places
+_YOUNG_S = (
+    0.5  # so long after it was found a face may turn out to be one that was lost: it comes out from behind another
+)
 # Differences of looks, see ``looks.py``.
 _ALIKE = 0.15  # as a face is to itself a moment later
 _UNLIKE = 0.5  # hardly ever the same face
 _CLEARLY = 0.15  # a followed face gets another's id where that fits better by this much
-_LOOK_SIZES = 3.0  # face sizes that a difference of 1 weighs as much as
+_LOOK_SIZES = 6.0  # face sizes that a difference of 1 weighs as much as
 
 
 def overlaps(a: Sequence[FaceBox], b: Sequence[FaceBox]) -> NDArray[np.float64]:
@@ -199,7 +202,10 @@ class FaceAssociator:
                     track.motion = motions.get(i + j - k) or Motion(faces[i + j - k].box, time_s)
 
     def _give_back(self, faces: Sequence[_Seen], ids: list[int | None], time_s: float) -> None:
-        """A followed face gets the id of one that was lost where it looks like that one, and not like its own."""
+        """A followed face gets the id of one that was lost where it looks like that one, and not like its own.
+
+        A face that was just found has no look of its own yet.
+        """
         for i, face_id in enumerate(ids):
             if face_id is None or not faces[i].is_free:
                 continue
@@ -207,9 +213,11 @@ class FaceAssociator:
             for lost_id in self._tracks.keys() - set(ids):
                 lost = self._tracks[lost_id]
                 place = lost.motion.predicted(time_s, self._settings)
+                is_young = lost.motion.time_s < followed.born_s > time_s - _YOUNG_S
+                unlike = math.inf if is_young else followed.unlike(look)
                 if (
                     lost.has_look
-                    and lost.unlike(look) <= min(_ALIKE, followed.unlike(look) - _CLEARLY)
+                    and lost.unlike(look) <= min(_ALIKE, unlike - _CLEARLY)
                     and distance(place, box, lost.motion.size) <= _NEAR
                 ):
                     ids[i] = lost_id
@@ -238,14 +246,14 @@ class FaceAssociator:
         if lost:
             # A face that was hidden may have stopped: its last place counts as much as where it was heading.
             away = min(away, distance(np.array(motion.box.centre), face.box, motion.size))
-        if track.has_look and face.look is not None and unlike <= _ALIKE:
+        if track.has_look and face.look is not None and unlike <= _ALIKE:  # however large: a box swells behind another
             limit = settings.max_alike_distance
-        elif time_s - motion.time_s > settings.max_lost_s:
-            return None
         else:
+            growth = abs(math.log(size_of(face.box) / motion.size))
+            if time_s - motion.time_s > settings.max_lost_s or growth > math.log(settings.max_size_ratio):
+                return None
             limit = settings.max_lost_distance if lost else settings.max_distance
-        growth = abs(math.log(size_of(face.box) / motion.size))
-        if away > limit or unlike > _UNLIKE or growth > math.log(settings.max_size_ratio):
+        if away > limit or unlike > _UNLIKE:
             return None
         return away + _LOOK_SIZES * unlike
 
