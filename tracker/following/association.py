@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -187,11 +187,9 @@ class FaceAssociator:
 
     def _exchange(self, faces: Sequence[_Seen], ids: list[int | None], time_s: float) -> None:
         """Two faces whose crops have changed places exchange their ids; one of them may be new, and have none."""
-        for i, j in combinations(range(len(faces)), 2):
+        for i, j in _near_pairs(faces):
             tracks = {k: self._tracks[face_id] for k, face_id in ((i, ids[i]), (j, ids[j])) if face_id is not None}
             if not tracks or not (faces[i].is_free and faces[j].is_free):
-                continue
-            if distance(np.array(faces[i].box.centre), faces[j].box, size_of(faces[i].box)) > _NEAR:
                 continue
             as_it_is = sum(track.unlike(faces[k].look) for k, track in tracks.items())
             exchanged = sum(track.unlike(faces[i + j - k].look) for k, track in tracks.items())
@@ -256,6 +254,14 @@ class FaceAssociator:
         if away > limit or unlike > _UNLIKE:
             return None
         return away + _LOOK_SIZES * unlike
+
+
+def _near_pairs(faces: Sequence[_Seen]) -> list[tuple[int, int]]:
+    """Places of faces that are near enough to each other to have changed places since the last frame."""
+    centres = np.array([face.box.centre for face in faces]).reshape(-1, 2)
+    sizes = np.array([size_of(face.box) for face in faces])
+    apart = np.linalg.norm(centres[:, None] - centres, axis=-1)
+    return [(i, j) for i, j in np.argwhere(np.triu(apart <= _NEAR * sizes, 1)).tolist()]
 
 
 def _corners(boxes: Sequence[FaceBox]) -> NDArray[np.float64]:
