@@ -62,12 +62,15 @@ def track(
         ),
     ] = None,
     detector: Annotated[
-        str | None, typer.Option(metavar="NAME", help="short_range or full_range.  [default: short_range]")
+        str | None, typer.Option(metavar="NAME", help="auto, short_range, full_range or centerface.  [default: auto]")
     ] = None,
     small_faces: Annotated[
-        bool, typer.Option("--small-faces", help="Also look for faces that are small in the frame: slow.")
+        bool, typer.Option("--small-faces", help="Look for faces half as small as otherwise, in every look: slow.")
     ] = False,
-    max_faces: Annotated[int | None, typer.Option(metavar="N", min=1, help="Follow at most that many faces.")] = None,
+    max_faces: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Keep at most N faces.  [default: 20 in videos, all in photos]"),
+    ] = None,
     smooth: Annotated[bool | None, typer.Option("--smooth/--no-smooth", help="One-Euro filter over time.")] = None,
     start: Annotated[float | None, typer.Option(metavar="SECONDS", min=0, help="Begin at this time of a file.")] = None,
     end: Annotated[
@@ -135,7 +138,7 @@ def _settings(
     detection = replace(
         config.detection,
         detector=detector or config.detection.detector,
-        tiles=small_faces or config.detection.tiles,
+        small_faces=small_faces or config.detection.small_faces,
     )
     tracking = config.tracking if max_faces is None else replace(config.tracking, max_faces=max_faces)
     return replace(
