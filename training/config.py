@@ -106,7 +106,7 @@ class Recipe:
     seed: int = 0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     checkpoint_minutes: float = 3.0
-    start_from: Path | None = None  # None: random weights
+    start_from: Path | None = None  # None: random weights; "imagenet": what an encoder's publisher trained
     crop: CropRule = field(default_factory=CropRule)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
 

@@ -15,7 +15,8 @@ from models.files.header import read_header
 from models.registry import AUTOENCODER, DEFAULT_MODEL, MODELS
 from tracker.backends.nvidia import why_no_cuda
 from tracker.detectors import AutomaticDetector
-from tracker.files.model_store import DETECTOR_MODELS, MODEL_DIR_VARIABLE, cache_directory, locate
+from tracker.files.model_store import MODEL_DIR_VARIABLE, cache_directory, locate
+from tracker.files.published_files import DETECTOR_MODELS
 from tracker.sources import list_cameras
 
 

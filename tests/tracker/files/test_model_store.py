@@ -17,7 +17,8 @@ import pytest
 
 from models.errors import FewmarkError
 from tracker.files import model_store
-from tracker.files.model_store import DETECTOR_MODELS, MODEL_DIR_VARIABLE, ModelFile, find_or_fetch, locate
+from tracker.files.model_store import MODEL_DIR_VARIABLE, find_or_fetch, locate
+from tracker.files.published_files import DETECTOR_MODELS, ModelFile
 
 USER_PIP_SETTINGS = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
 CONTENTS = b"\x1c\x00\x00\x00TFL3" + bytes(range(256)) * 20
@@ -225,7 +226,7 @@ def test_a_cache_that_cannot_be_written_is_named(web_server: dict[str, bytes], c
 
 
 def test_unknown_models_are_refused_by_name() -> None:
-    with pytest.raises(FewmarkError, match=r"unknown detector model 'long_range'.*short_range, full_range"):
+    with pytest.raises(FewmarkError, match=r"unknown model file 'long_range'.*short_range, full_range"):
         locate("long_range")
 
 
