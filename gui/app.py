@@ -17,6 +17,7 @@ from PyQt6.QtGui import QColor, QGuiApplication, QPainter, QPixmap
 from PyQt6.QtWidgets import QApplication, QSplashScreen
 
 from gui import qt_environment
+from tracker.machine.loading import loading
 
 if TYPE_CHECKING:
     from gui.services import Notify
@@ -44,12 +45,12 @@ def run_window(workspace: str = "", inputs: Sequence[str] = (), model: str | Non
     app = make_application(sys.argv[:1])
     splash = _show_splash(app)
 
-    # After the splash is up: torch takes seconds to load.
-    from gui.live import LiveWorkspace
-    from gui.look.theme import apply_theme
-    from gui.settings.settings_store import SettingsStore
-    from gui.shell.main_window import MainWindow
-    from gui.video import VideoWorkspace
+    with loading():  # after the splash is up: torch takes seconds to load
+        from gui.live import LiveWorkspace
+        from gui.look.theme import apply_theme
+        from gui.settings.settings_store import SettingsStore
+        from gui.shell.main_window import MainWindow
+        from gui.video import VideoWorkspace
 
     settings = SettingsStore()
     if model is not None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.errors import FewmarkError
-from models.files.autoencoder_file import load_autoencoder
-from models.files.model_file import FaceModel, load_model
+from models.files.hashing import HASHES
+
+if TYPE_CHECKING:
+    from models.autoencoder.autoencoder import Autoencoder
+    from models.files.model_file import FaceModel
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 CARDS_FOLDER = Path(__file__).parent / "cards"
@@ -31,10 +34,14 @@ class ShippedFile:
         return CARDS_FOLDER / f"{self.name}.md"
 
     def check(self) -> None:
-        """Raises FewmarkError where the file is missing or damaged."""
+        """Raises FewmarkError where the file is missing, damaged or can't be read."""
         if not self.weights.is_file():
             raise FewmarkError(f"{self.weights}: the weights of {self.name} are missing; install Fewmark again")
-        if file_sha256(self.weights) != self.sha256:
+        try:
+            found = HASHES.sha256(self.weights)
+        except OSError as error:
+            raise FewmarkError(f"{self.weights}: cannot be read ({error.strerror}); check its permissions") from error
+        if found != self.sha256:
             raise FewmarkError(f"{self.weights}: damaged or changed (its sha256 differs); install Fewmark again")
 
 
@@ -73,15 +80,32 @@ TRAINED_MODEL_FILE = "model.safetensors"  # what a training run calls its result
 def open_model(name_or_path: str | Path) -> FaceModel:
     """A shipped model by name, or a model file by path.
 
+    The autoencoder of shipped models is read when the first reconstruction is wanted.
+
     Raises:
         FewmarkError: no such name or file, or the shipped file is damaged.
     """
+    # torch comes with these: whoever wants to know names and files does without
+    from models.files.autoencoder_file import DeferredAutoencoder
+    from models.files.model_file import load_model
+
     entry = MODELS.get(str(name_or_path))
     if entry is None:
         return load_model(model_file(name_or_path))
-    for file in (entry, AUTOENCODER):
-        file.check()
-    return replace(load_model(entry.weights), autoencoder=load_autoencoder(AUTOENCODER.weights).autoencoder)
+    entry.check()
+    return replace(load_model(entry.weights), carries=DeferredAutoencoder(shipped_autoencoder))
+
+
+def shipped_autoencoder() -> Autoencoder:
+    """What shows the reconstructions of all shipped models.
+
+    Raises:
+        FewmarkError: its file is missing or damaged.
+    """
+    from models.files.autoencoder_file import load_autoencoder
+
+    AUTOENCODER.check()
+    return load_autoencoder(AUTOENCODER.weights).autoencoder
 
 
 def model_file(path: str | Path) -> Path:
@@ -104,9 +128,3 @@ def model_title(name_or_path: str | Path) -> str:
         return str(name_or_path)
     path = Path(name_or_path)
     return path.parent.name if path.name == TRAINED_MODEL_FILE and path.parent.name else path.name
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file's contents."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -76,6 +76,10 @@ def test_every_module_is_in(wheel: zipfile.ZipFile) -> None:
     assert ours <= set(wheel.namelist())
 
 
+def test_type_checkers_are_told_that_ours_are_typed(wheel: zipfile.ZipFile) -> None:
+    assert {f"{package}/py.typed" for package in PACKAGES} <= set(wheel.namelist())
+
+
 def test_no_tests_and_no_pickles_are_in(wheel: zipfile.ZipFile) -> None:
     unwanted = re.compile(r"(^|/)(tests?|conftest\.py|test_[^/]*)(/|$)|\.(pt|pth|pkl|pickle|mdl|npy|npz)$")
     assert [name for name in wheel.namelist() if unwanted.search(name)] == []

@@ -23,10 +23,11 @@ Matrix = NDArray[np.float64]
 class Frame:
     """One image of a source."""
 
-    image: ImageArray  # (H, W, 3) RGB
+    image: ImageArray  # (H, W, 3) RGB, square pixels
     index: int  # 0-based position in the source; gaps where a live source dropped frames
     time_s: float  # presentation time of a file (its first frame may not be 0) or stream, monotonic clock of a camera
     name: str = ""  # file name where every frame is a file of its own (image folders), else ""
+    pixel_aspect: float = 1.0  # width over height of the file's own pixels, upright; see ``geometry/pixel_aspect.py``
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,14 @@ class SourceInfo:
     """What is known of a source before its frames are read."""
 
     name: str  # path, URL or camera name, as the user would recognise it
-    width: int  # px, after rotation metadata was applied
+    width: int  # px of its frames: after rotation, and square
     height: int  # px
     frame_rate: float | None  # mean frames/s; None: unknown (stills) or not constant enough to state
     frame_count: int | None  # None: unknown or endless; for files an estimate that progress bars may use
     is_live: bool  # frames come at their own pace and may be dropped
     are_stills: bool = False  # each frame stands for itself: nothing is followed from one to the next
     has_audio: bool = False
+    pixel_aspect: float = 1.0  # see ``Frame``
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,3 +98,4 @@ class TrackingResult:
     stage_ms: dict[str, float] = field(default_factory=dict)  # stage name -> milliseconds
     model: str = ""
     backend: str = ""
+    left_out: int = 0  # faces that were found as well, beyond TrackingConfig.max_faces

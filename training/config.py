@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from models.autoencoder.autoencoder import AutoencoderConfig
 from models.crop_rule import CropRule
+from models.networks.base import DETERMINED, NetworkConfig
+from models.networks.interleaved.face_network import FaceNetwork, FaceNetworkConfig
+from models.networks.registry import network_configs
+from tracker.files.dataclass_toml import OneOf
+from training.losses.heatmap_losses import LOSSES, CrossEntropy, HeatmapLoss
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +49,10 @@ class AugmentationConfig:
     noise: float = 0.0  # standard deviation of pixel noise, largest, share of white
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkConfig:
-    """The network's shape, apart from the number of landmarks: the dataset's scheme knows that."""
-
-    input_size: int = 256
-    heatmap_size: int = 128
-    z_dim: int = 99
-    width: float = 1.0
-    skip_connections: bool = False
-    num_itls: int = 4  # 1 to 4 (3FabRec, table 7)
-
-
-@dataclass(frozen=True, slots=True)
-class LossConfig:
-    """The heatmap loss, and what keeps the autoencoder an autoencoder meanwhile."""
-
-    name: Literal["l2", "cross_entropy", "cross_entropy+coordinates"] = "cross_entropy"
-    sigma: float = 1.75  # of the Gaussian target, heatmap pixels
-    coordinate_weight: float = 0.5  # with cross_entropy+coordinates
-    reconstruction_weight: float = 0.0  # of the stage 1 losses L_rec + 60 L_cs on the same crops; not in the papers
+# [network]: the shape of a network, apart from what data and loss determine; `kind` names its family.
+NetworkTable = Annotated[NetworkConfig, OneOf("kind", network_configs, FaceNetwork.kind, withheld=DETERMINED)]
+# [loss]: a heatmap loss with its own constants; `name` says which.
+LossTable = Annotated[HeatmapLoss, OneOf("name", lambda: LOSSES, CrossEntropy.name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +98,26 @@ class OptimiserConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class LandmarkRecipe:
-    """Everything that determines a landmark training run."""
+class Recipe:
+    """What all recipes say."""
 
     name: str
     seed: int = 0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     checkpoint_minutes: float = 3.0
-    start_from: Path | None = None  # an autoencoder file, a model file or a shipped model's name; None: random weights
-    data: DataConfig = field(default_factory=DataConfig)
-    network: NetworkConfig = field(default_factory=NetworkConfig)
+    start_from: Path | None = None  # None: random weights
     crop: CropRule = field(default_factory=CropRule)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkRecipe(Recipe):
+    """Everything that determines a landmark training run; it may start from an autoencoder, descriptors or a model."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkTable = field(default_factory=FaceNetworkConfig)
+    loss: LossTable = field(default_factory=CrossEntropy)
+    reconstruction_weight: float = 0.0  # of the stage 1 losses L_rec + 60 L_cs on the same crops; not in the papers
     unlabelled: UnlabelledConfig = field(default_factory=UnlabelledConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     phases: tuple[PhaseConfig, ...] = (PhaseConfig(),)
@@ -176,18 +173,11 @@ class LinearStartConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class AutoencoderRecipe:
-    """Everything that determines a stage 1 run."""
+class AutoencoderRecipe(Recipe):
+    """Everything that determines a stage 1 run; it may start from an autoencoder, and one of 128 px grows to 256 px."""
 
-    name: str
-    seed: int = 0
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    checkpoint_minutes: float = 3.0
-    start_from: Path | None = None  # an autoencoder file; one of 128 px grows to 256 px
     faces: FacesConfig = field(default_factory=FacesConfig)
     network: AutoencoderConfig = field(default_factory=AutoencoderConfig)
-    crop: CropRule = field(default_factory=CropRule)
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     loss: AutoencoderLossConfig = field(default_factory=AutoencoderLossConfig)
     linear_start: LinearStartConfig = field(default_factory=LinearStartConfig)
     optimiser: AdversarialOptimiserConfig = field(default_factory=AdversarialOptimiserConfig)
@@ -205,18 +195,33 @@ class MatchingConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class DescriptorRecipe:
-    """Everything that determines a run that teaches a network dense descriptors."""
+class DescriptorRecipe(Recipe):
+    """Everything that determines a run that teaches a network dense descriptors; it may start from an autoencoder or
+    from descriptors."""
 
-    name: str
-    seed: int = 0
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    checkpoint_minutes: float = 3.0
-    start_from: Path | None = None  # a file of an autoencoder or of descriptors; None: random weights
     faces: FacesConfig = field(default_factory=FacesConfig)
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    crop: CropRule = field(default_factory=CropRule)
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    network: NetworkTable = field(default_factory=FaceNetworkConfig)
     matching: MatchingConfig = field(default_factory=MatchingConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     phase: PhaseConfig = field(default_factory=PhaseConfig)
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def without_paths(recipe: R) -> R:
+    """The recipe as it may travel with what it makes: no folder of the machine that it was trained on."""
+    stripped: R = _stripped(recipe)
+    return stripped
+
+
+def _stripped(value: Any) -> Any:
+    if isinstance(value, Path):
+        return Path(value.name)
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    told = {f.name: _stripped(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return dataclasses.replace(value, **told | {name: empty for name, empty in _FOLDERS.items() if name in told})
+
+
+_FOLDERS: dict[str, Any] = {"root": None, "roots": ()}

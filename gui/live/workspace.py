@@ -208,8 +208,7 @@ class LiveWorkspace(Workspace):
     def _allow_overlays(self) -> None:
         facts = self.bridge.session.tracker
         if facts is not None:
-            why = "" if facts.reconstructs else f"The model {facts.model} was not trained to reconstruct faces."
-            self.overlays.allow(facts.scheme, "", why)
+            self.overlays.allow(facts.scheme, "", facts.why_no_reconstruction)
 
     def _on_settings(self, settings: Settings) -> None:
         self.bridge.session.configure(live_config(settings))

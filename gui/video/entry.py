@@ -143,4 +143,4 @@ def _missing_pictures(run: StoredRun, results: StoredResults) -> tuple[str, str]
     except FewmarkError as error:
         reason = f"The model of these results can't be opened: {error}"
         return reason, reason
-    return "", "" if model.reconstructs else f"The model {model.name} was not trained to reconstruct faces."
+    return "", model.why_no_reconstruction

@@ -25,6 +25,8 @@ def scaled(channels: int, width: float) -> int:
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut (ResNet's basic block)."""
 
+    FOLDABLE = (("conv1", "bn1"), ("conv2", "bn2"))
+
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
@@ -48,6 +50,8 @@ class ResidualBlock(nn.Module):
 
 class InvertedResidualBlock(nn.Module):
     """Doubles the side: a 4x4 transposed and a 3x3 convolution around a transposed shortcut."""
+
+    FOLDABLE = (("conv1", "bn1"), ("conv2", "bn2"))
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

@@ -18,6 +18,8 @@ class Decoder(nn.Module):
         spatial: every pixel of the first maps sees the whole code (ours), instead of as many numbers as channels.
     """
 
+    FOLDABLE = (("conv1", "bn1"),)
+
     def __init__(self, output_size: int = 256, z_dim: int = 99, width: float = 1.0, *, spatial: bool = False) -> None:
         check_input_size(output_size)
         super().__init__()

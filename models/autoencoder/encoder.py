@@ -35,6 +35,8 @@ class Encoder(nn.Module):
             number of channels need that.
     """
 
+    FOLDABLE = (("conv1", "bn1"),)
+
     def __init__(self, input_size: int = 256, z_dim: int = 99, width: float = 1.0, *, spatial: bool = False) -> None:
         check_input_size(input_size)
         super().__init__()

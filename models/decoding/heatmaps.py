@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 # Trained with cross-entropy, a map holds logits; trained with 3FabRec's L2 loss, it imitates a Gaussian of height 1.
 HeatmapKind = Literal["logits", "gaussian"]
-
+# Losses of maps put the landmark where a map is highest; losses of coordinates where its mean lies (soft-argmax).
+PointKind = Literal["peak", "mean"]
 
 _SHIFTS = 3  # steps of mean shift
 
@@ -126,21 +127,24 @@ def decode_heatmaps(
     crop_size: int,
     *,
     kind: HeatmapKind = "logits",
-    window_sigma: float | None = 5.0,
+    point_kind: PointKind = "peak",
+    window_sigma: float = 5.0,
     confidence_radius: int = 3,
 ) -> DecodedHeatmaps:
     """Sub-pixel points and a confidence a landmark.
 
     The point is where three steps of mean shift lead from the heatmap's peak, as a probability, under a Gaussian
-    window: where two pixels of a ridge are nearly alike, rounding picks the peak, but hardly moves the point. The
-    confidence of logits is the probability mass in a smaller, square window; that of an imitated Gaussian is the height
-    of its peak (SCAF, section 3.2: heatmaps are lower where the model is unsure). Windows instead of gathers keep the
-    shapes static, so that the decoding can be exported and captured with the network.
+    window: where two pixels of a ridge are nearly alike, rounding picks the peak, but hardly moves the point. Or it is
+    the mean of the whole map, which is differentiable everywhere. The confidence of logits is the probability mass in
+    a smaller, square window; that of an imitated Gaussian is the height of its peak (SCAF, section 3.2: heatmaps are
+    lower where the model is unsure). Windows instead of gathers keep the shapes static, so that the decoding can be
+    exported and captured with the network.
 
     Args:
         heatmaps: (B, K, h, w), h == w.
         crop_size: side S of the crop that the heatmaps cover, px.
-        window_sigma: of the Gaussian window, heatmap pixels; None takes the whole map (differentiable).
+        point_kind: what of the map is the point.
+        window_sigma: of the Gaussian window around the peak, heatmap pixels.
         confidence_radius: the square window is 2 * radius + 1 wide; 3 is the 7 x 7 window.
 
     Returns:
@@ -158,7 +162,7 @@ def decode_heatmaps(
     else:
         confidence = heatmaps.float().amax(dim=(-2, -1))
     confidence = confidence.clamp(0, 1)
-    if window_sigma is None:
+    if point_kind == "mean":
         position = expected_position(probability)
     else:
         position = torch.cat((peak_x, peak_y), dim=-1).to(probability.dtype)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from models.decoding.heatmaps import (
     DecodedHeatmaps,
     HeatmapKind,
+    PointKind,
     crop_from_heatmap,
     decode_heatmaps,
     heatmap_from_crop,
@@ -97,10 +98,15 @@ class ShapePrior(nn.Module):
 
 
 def decode_face(
-    heatmaps: Tensor, crop_size: int, *, kind: HeatmapKind = "logits", prior: ShapePrior | None
+    heatmaps: Tensor,
+    crop_size: int,
+    *,
+    kind: HeatmapKind = "logits",
+    point_kind: PointKind = "peak",
+    prior: ShapePrior | None,
 ) -> DecodedHeatmaps:
     """As ``decode_heatmaps``, with the points that the prior makes of them, if there is one."""
-    found = decode_heatmaps(heatmaps, crop_size, kind=kind)
+    found = decode_heatmaps(heatmaps, crop_size, kind=kind, point_kind=point_kind)
     if prior is None:
         return found
     side = heatmaps.shape[-1]

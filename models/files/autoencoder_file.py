@@ -1,7 +1,8 @@
-"""Autoencoder files: what stage 1 makes and stage 2 starts from. Safetensors with a JSON header, as model files are."""
+"""Autoencoder files: what stage 1 makes and stage 2 starts from, and what shows the shipped models' reconstructions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,9 @@ from typing import Any
 from models.autoencoder.autoencoder import Autoencoder, AutoencoderConfig
 from models.crop_rule import CropRule
 from models.errors import FewmarkError
-from models.files.model_file import check_format, read_safetensors, write_safetensors
+from models.files.safetensors_file import FileFormat, header_fits
 
-FORMAT = "fewmark-autoencoder"
-FORMAT_VERSION = 1
+AUTOENCODER_FORMAT = FileFormat("fewmark-autoencoder", 1, "an autoencoder")
 
 
 @dataclass(slots=True)
@@ -25,6 +25,30 @@ class TrainedAutoencoder:
     provenance: dict[str, Any] = field(default_factory=dict)  # plain JSON: data, recipe, metrics, versions
 
 
+class DeferredAutoencoder:
+    """An autoencoder whose weights are read when it is first wanted: most programs never show a reconstruction."""
+
+    def __init__(self, load: Callable[[], Autoencoder]) -> None:
+        """``load`` is a function of a module, so that a model that has one can go to another process."""
+        self._load = load
+        self._loaded: Autoencoder | FewmarkError | None = None
+
+    def get(self) -> Autoencoder:
+        """The autoencoder.
+
+        Raises:
+            FewmarkError: it can't be read, or could not be when it was first wanted.
+        """
+        if self._loaded is None:
+            try:
+                self._loaded = self._load()
+            except FewmarkError as error:
+                self._loaded = error
+        if isinstance(self._loaded, FewmarkError):
+            raise self._loaded
+        return self._loaded
+
+
 def save_autoencoder(path: Path, trained: TrainedAutoencoder, *, half: bool = False) -> None:
     """Writes the file whole or not at all.
 
@@ -32,14 +56,12 @@ def save_autoencoder(path: Path, trained: TrainedAutoencoder, *, half: bool = Fa
         half: store floating-point weights as float16, as far as it can hold them.
     """
     header = {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
         "name": trained.name,
         "autoencoder": asdict(trained.autoencoder.config),
         "crop_rule": asdict(trained.crop_rule),
         "provenance": trained.provenance,
     }
-    write_safetensors(path, trained.autoencoder.state_dict(), header, half=half)
+    AUTOENCODER_FORMAT.write(path, header, trained.autoencoder.state_dict(), half=half)
 
 
 def load_autoencoder(path: Path) -> TrainedAutoencoder:
@@ -48,16 +70,13 @@ def load_autoencoder(path: Path) -> TrainedAutoencoder:
     Raises:
         FewmarkError: the file is missing, damaged, no autoencoder of ours, or of a newer format.
     """
-    header, tensors = read_safetensors(path, "autoencoder file")
-    check_format(path, header, FORMAT, FORMAT_VERSION, "an autoencoder")
-    try:
+    header, tensors = AUTOENCODER_FORMAT.read(path, "autoencoder file")
+    with header_fits(path):
         autoencoder = Autoencoder(AutoencoderConfig(**header["autoencoder"]))
-        autoencoder.load_state_dict(tensors)
+        autoencoder.load_state_dict(tensors, assign=True)
         return TrainedAutoencoder(
             name=header["name"],
             autoencoder=autoencoder.eval(),
             crop_rule=CropRule(**header["crop_rule"]),
             provenance=header.get("provenance", {}),
         )
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise FewmarkError(f"{path}: its header and its weights don't fit together ({error})") from error

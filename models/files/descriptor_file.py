@@ -1,5 +1,4 @@
-"""Files of networks that were taught dense descriptors: what a landmark run may start from. Safetensors with a JSON
-header, as model files are."""
+"""Files of networks that were taught dense descriptors: what a landmark run may start from."""
 
 from __future__ import annotations
 
@@ -9,12 +8,11 @@ from typing import Any
 
 from models.autoencoder.autoencoder import Autoencoder
 from models.crop_rule import CropRule
-from models.errors import FewmarkError
-from models.files.model_file import check_format, networks_of, read_safetensors, write_with_autoencoder
-from models.networks.interleaved.face_network import FaceNetwork
+from models.files.network_parts import networks_header, networks_of, networks_state
+from models.files.safetensors_file import FileFormat, header_fits
+from models.networks.base import LandmarkNetwork
 
-FORMAT = "fewmark-descriptors"
-FORMAT_VERSION = 1
+DESCRIPTOR_FORMAT = FileFormat("fewmark-descriptors", 2, "descriptors")  # 2: the network has a kind
 
 
 @dataclass(slots=True)
@@ -22,7 +20,7 @@ class TrainedDescriptors:
     """A network whose maps are the channels of a descriptor, and how its crops were cut."""
 
     name: str
-    network: FaceNetwork  # as many "landmarks" as a descriptor has channels
+    network: LandmarkNetwork  # as many "landmarks" as a descriptor has channels
     crop_rule: CropRule
     temperature: float  # of the softmax over cosines with which descriptors are compared
     provenance: dict[str, Any] = field(default_factory=dict)  # plain JSON: data, recipe, metrics, versions
@@ -36,14 +34,13 @@ def save_descriptors(path: Path, trained: TrainedDescriptors, *, half: bool = Fa
         half: store floating-point weights as float16, as far as it can hold them.
     """
     header = {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
         "name": trained.name,
         "crop_rule": asdict(trained.crop_rule),
         "temperature": trained.temperature,
         "provenance": trained.provenance,
+        **networks_header(trained.network, trained.autoencoder),
     }
-    write_with_autoencoder(path, trained.network, trained.autoencoder, header, half=half)
+    DESCRIPTOR_FORMAT.write(path, header, networks_state(trained.network, trained.autoencoder), half=half)
 
 
 def load_descriptors(path: Path) -> TrainedDescriptors:
@@ -52,9 +49,8 @@ def load_descriptors(path: Path) -> TrainedDescriptors:
     Raises:
         FewmarkError: the file is missing, damaged, something else, or of a newer format.
     """
-    header, tensors = read_safetensors(path, "file of descriptors")
-    check_format(path, header, FORMAT, FORMAT_VERSION, "descriptors")
-    try:
+    header, tensors = DESCRIPTOR_FORMAT.read(path, "file of descriptors")
+    with header_fits(path):
         network, autoencoder = networks_of(header, tensors)
         return TrainedDescriptors(
             name=header["name"],
@@ -64,5 +60,3 @@ def load_descriptors(path: Path) -> TrainedDescriptors:
             provenance=header.get("provenance", {}),
             autoencoder=autoencoder,
         )
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise FewmarkError(f"{path}: its header and its weights don't fit together ({error})") from error

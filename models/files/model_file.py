@@ -1,4 +1,4 @@
-"""Model files: safetensors, with everything else as plain JSON in the file's own header. No pickled classes.
+"""Model files: safetensors, with everything else as plain JSON in the file's own header.
 
 One file is one model: the shape of the network, its landmark scheme, the crop rule it was trained with, and where it
 came from. Weights may be stored in half precision; they are computed with in float32 unless a backend decides
@@ -7,32 +7,27 @@ otherwise.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
-from models.autoencoder.autoencoder import Autoencoder, AutoencoderConfig
+from models.autoencoder.autoencoder import Autoencoder
 from models.crop_rule import CropRule
 from models.decoding.calibration import ConfidenceCalibration, calibration_from_dict
 from models.decoding.shape_prior import ShapePrior
 from models.errors import FewmarkError
+from models.files.autoencoder_file import DeferredAutoencoder
+from models.files.network_parts import networks_header, networks_of, networks_state
+from models.files.safetensors_file import FileFormat, header_fits, take_prefixed, with_prefix
 from models.landmark_schemes import LandmarkScheme, scheme_from_dict
-from models.networks.interleaved.face_network import FaceNetwork, FaceNetworkConfig
+from models.networks.base import LandmarkNetwork, ReconstructingNetwork
 
-FORMAT = "fewmark-model"
-FORMAT_VERSION = 4  # 2: a model may carry an autoencoder; 3: a prior over its landmarks; 4: its labels' offset
-_HEADER_KEY = "fewmark"
-_AUTOENCODER_PREFIX = "autoencoder."
+# 2: a model may carry an autoencoder; 3: a prior over its landmarks; 4: its labels' offset; 5: the kind of its network
+MODEL_FORMAT = FileFormat("fewmark-model", 5, "a model")
 _PRIOR_PREFIX = "shape_prior."
 
 
@@ -45,30 +40,64 @@ class FaceModel:
     """
 
     name: str
-    network: FaceNetwork
+    network: LandmarkNetwork
     scheme: LandmarkScheme
     crop_rule: CropRule
     reconstructs: bool = False  # the network's own decoder does, or there is an autoencoder; else its RGB is noise
     provenance: dict[str, Any] = field(default_factory=dict)  # plain JSON: data, recipe, metrics, versions
     calibration: ConfidenceCalibration | None = None  # None: confidences stay as decoding gives them
-    autoencoder: Autoencoder | None = None  # for the network's crops, or the same ones at half their side
+    carries: Autoencoder | DeferredAutoencoder | None = None  # what ``autoencoder`` returns, read or not yet read
     shape_prior: ShapePrior | None = None  # what makes points of heatmaps that are vague; None: decoding alone does
     label_offset: float = 0.0  # of a crop's side: by how much its labels lie to the right of what it can learn of them
 
     def __post_init__(self) -> None:
-        if self.autoencoder is None:
-            return
-        side, wanted = self.autoencoder.config.input_size, self.network.config.input_size
+        if isinstance(self.carries, Autoencoder):
+            self._check_side(self.carries)
+        self.reconstructs = self.reconstructs or self.carries is not None
+
+    @property
+    def autoencoder(self) -> Autoencoder | None:
+        """The autoencoder that it carries: for the network's crops, or the same ones at half their side.
+
+        Raises:
+            FewmarkError: it is only now to be read, and can't be, or does not fit the network.
+        """
+        if not isinstance(self.carries, DeferredAutoencoder):
+            return self.carries
+        autoencoder = self.carries.get()
+        self._check_side(autoencoder)
+        return autoencoder
+
+    @property
+    def reconstructor(self) -> ReconstructingNetwork | Autoencoder:
+        """What makes reconstructions of crops.
+
+        Raises:
+            FewmarkError: nothing does, or the autoencoder can't be read.
+        """
+        if (autoencoder := self.autoencoder) is not None:
+            return autoencoder
+        if self.reconstructs and isinstance(self.network, ReconstructingNetwork):
+            return self.network
+        raise FewmarkError(
+            f"model {self.name} was not trained to reconstruct faces, so it has no reconstruction to show"
+        )
+
+    @property
+    def why_no_reconstruction(self) -> str:
+        """Why it can't show what it makes of a face, for people; "" if it can. Reads the autoencoder to find out."""
+        try:
+            _ = self.reconstructor
+        except FewmarkError as error:
+            return str(error)
+        return ""
+
+    def _check_side(self, autoencoder: Autoencoder) -> None:
+        side, wanted = autoencoder.config.input_size, self.network.config.input_size
         if wanted % side:
             raise FewmarkError(
                 f"the autoencoder takes {side} px crops, the network {wanted} px; they don't fit together"
             )
-        self.reconstructs = True
-
-    @property
-    def reconstructor(self) -> FaceNetwork | Autoencoder:
-        """What makes reconstructions of crops; meaningful only if ``reconstructs``."""
-        return self.network if self.autoencoder is None else self.autoencoder
 
     @property
     def confidence_meaning(self) -> str:
@@ -96,22 +125,23 @@ def save_model(path: Path, model: FaceModel, *, half: bool = False) -> None:
 
     Args:
         half: store floating-point weights as float16, as far as it can hold them.
+
+    Raises:
+        FewmarkError: the autoencoder that it carries is only now to be read, and can't be.
     """
     header = {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
         "name": model.name,
         "scheme": model.scheme.to_dict(),
         "crop_rule": asdict(model.crop_rule),
         "reconstructs": model.reconstructs,
         "provenance": model.provenance,
         "label_offset": model.label_offset,
+        **networks_header(model.network, model.autoencoder),
     }
     if model.calibration is not None:
         header["calibration"] = model.calibration.to_dict()
-    prior = model.shape_prior.state_dict() if model.shape_prior else {}
-    more = {_PRIOR_PREFIX + key: value for key, value in prior.items()}
-    write_with_autoencoder(path, model.network, model.autoencoder, header, half=half, more=more)
+    prior = with_prefix(_PRIOR_PREFIX, model.shape_prior.state_dict()) if model.shape_prior else {}
+    MODEL_FORMAT.write(path, header, networks_state(model.network, model.autoencoder) | prior, half=half)
 
 
 def load_model(path: Path) -> FaceModel:
@@ -120,12 +150,9 @@ def load_model(path: Path) -> FaceModel:
     Raises:
         FewmarkError: the file is missing, damaged, no model of ours, or of a newer format.
     """
-    header, tensors = read_safetensors(path, "model file")
-    check_format(path, header, FORMAT, FORMAT_VERSION, "a model")
-    try:
-        prior = {
-            key.removeprefix(_PRIOR_PREFIX): tensors.pop(key) for key in [*tensors] if key.startswith(_PRIOR_PREFIX)
-        }
+    header, tensors = MODEL_FORMAT.read(path, "model file")
+    with header_fits(path):
+        prior = take_prefixed(_PRIOR_PREFIX, tensors)
         network, autoencoder = networks_of(header, tensors)
         scheme, calibration = scheme_from_dict(header["scheme"]), header.get("calibration")
         if calibration is not None and len(calibration["curve_of_landmark"]) != scheme.num_points:
@@ -138,96 +165,10 @@ def load_model(path: Path) -> FaceModel:
             reconstructs=bool(header["reconstructs"]),
             provenance=header.get("provenance", {}),
             calibration=None if calibration is None else calibration_from_dict(calibration),
-            autoencoder=autoencoder,
+            carries=autoencoder,
             shape_prior=ShapePrior(**prior) if prior else None,
             label_offset=float(header.get("label_offset", 0)),
         )
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise FewmarkError(f"{path}: its header and its weights don't fit together ({error})") from error
-
-
-def write_with_autoencoder(
-    path: Path,
-    network: FaceNetwork,
-    autoencoder: Autoencoder | None,
-    header: dict[str, Any],
-    *,
-    half: bool,
-    more: Mapping[str, Tensor] = MappingProxyType({}),
-) -> None:
-    """Writes a network, and the autoencoder that it carries, as ``networks_of`` reads them.
-
-    Args:
-        more: further tensors, which are not for ``networks_of``.
-    """
-    header, state = header | {"network": asdict(network.config)}, {**network.state_dict(), **more}
-    if autoencoder is not None:
-        header["autoencoder"] = asdict(autoencoder.config)
-        state |= {_AUTOENCODER_PREFIX + key: value for key, value in autoencoder.state_dict().items()}
-    write_safetensors(path, state, header, half=half)
-
-
-def networks_of(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[FaceNetwork, Autoencoder | None]:
-    """The network of a file and the autoencoder that it carries, in evaluation mode.
-
-    Raises:
-        KeyError, TypeError, RuntimeError: header and tensors don't fit together.
-    """
-    network, autoencoder = FaceNetwork(FaceNetworkConfig(**header["network"])), None
-    carried = {key: value for key, value in tensors.items() if key.startswith(_AUTOENCODER_PREFIX)}
-    network.load_state_dict({key: value for key, value in tensors.items() if key not in carried})
-    if "autoencoder" in header:
-        autoencoder = Autoencoder(AutoencoderConfig(**header["autoencoder"])).eval()
-        autoencoder.load_state_dict({key.removeprefix(_AUTOENCODER_PREFIX): value for key, value in carried.items()})
-    return network.eval(), autoencoder
-
-
-def check_format(path: Path, header: dict[str, Any], wanted: str, newest: int, what: str) -> None:
-    """Raises FewmarkError where a file is of another format or of a newer version."""
-    if header.get("format") != wanted:
-        raise FewmarkError(f"{path}: holds {header.get('format', 'something else')}, not {what}")
-    if header.get("version", 0) > newest:
-        raise FewmarkError(f"{path}: format version {header['version']} is newer than this program; update Fewmark")
-
-
-def write_safetensors(path: Path, state: dict[str, Tensor], header: dict[str, Any], *, half: bool) -> None:
-    """Writes tensors and a JSON header into one file, whole or not at all."""
-    tensors = {key: (halved(value) if half else value).detach().cpu().contiguous() for key, value in state.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    # Not save_file: it makes files that nobody but their owner may read, whatever the umask says.
-    partial.write_bytes(save(tensors, metadata={_HEADER_KEY: json.dumps(header)}))
-    partial.replace(path)
-
-
-def halved(value: Tensor) -> Tensor:
-    """A floating-point tensor as float16; one with larger values than that can hold stays as it is."""
-    if not value.is_floating_point() or not bool((value.abs() <= torch.finfo(torch.float16).max).all()):
-        return value
-    return value.half()
-
-
-def read_safetensors(path: Path, what: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The JSON header and the tensors, as float32, of a file that ``write_safetensors`` wrote.
-
-    Args:
-        what: what the file should be, for the error message.
-
-    Raises:
-        FewmarkError: the file is missing, damaged, or none of ours.
-    """
-    if not path.is_file():
-        raise FewmarkError(f"{path}: no such {what}; check the path")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if _HEADER_KEY not in metadata:
-                raise FewmarkError(f"{path}: a safetensors file, but not a Fewmark model (no header of ours)")
-            header: dict[str, Any] = json.loads(metadata[_HEADER_KEY])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no dict: keys() is its API)
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise FewmarkError(f"{path}: not a readable model file ({error}); obtain it again") from error
-    return header, {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
 
 
 def count_parameters(module: torch.nn.Module) -> int:

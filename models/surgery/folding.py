@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 from typing import TypeVar
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.autoencoder.autoencoder import Autoencoder
-from models.autoencoder.blocks import InvertedResidualBlock, ResidualBlock
-from models.networks.interleaved.face_network import FaceNetwork
-
-Network = TypeVar("Network", FaceNetwork, Autoencoder)
+Module = TypeVar("Module", bound=nn.Module)
 
 
-def fold_batch_norm(network: Network) -> Network:
+def fold_batch_norm(network: Module) -> Module:
     """A copy in evaluation mode without the batch normalisations that follow a convolution.
 
-    Those of the bottleneck blocks come before their convolution (with a ReLU between) and stay.
+    Which those are is known of neighbours in an ``nn.Sequential``, and of what a module names in ``FOLDABLE``: pairs of
+    its children, (convolution, normalisation). A normalisation that comes before its convolution stays.
     """
     folded = copy.deepcopy(network).eval()
     for module in folded.modules():
-        if isinstance(module, ResidualBlock | InvertedResidualBlock):
-            _fold(module, "conv1", "bn1")
-            _fold(module, "conv2", "bn2")
-            shortcut = module.downsample if isinstance(module, ResidualBlock) else module.upsample
-            if isinstance(shortcut, nn.Sequential):
-                _fold(shortcut, "0", "1")
-    _fold(folded.encoder, "conv1", "bn1")
-    _fold(folded.decoder, "conv1", "bn1")
+        if isinstance(module, nn.Sequential):
+            names = [*module._modules]
+            pairs = [*pairwise(names)]
+        else:
+            pairs = getattr(module, "FOLDABLE", [])
+        for convolution, normalisation in pairs:
+            _fold(module, convolution, normalisation)
     return folded
 
 
-def _fold(parent: nn.Module, conv: str, norm: str) -> None:
-    convolution, normalisation = getattr(parent, conv), getattr(parent, norm)
-    transposed = isinstance(convolution, nn.ConvTranspose2d)
-    setattr(parent, conv, fuse_conv_bn_eval(convolution, normalisation, transpose=transposed))
-    setattr(parent, norm, nn.Identity())
+def _fold(parent: nn.Module, first: str, second: str) -> None:
+    convolution, normalisation = parent.get_submodule(first), parent.get_submodule(second)
+    if isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d) and isinstance(normalisation, nn.BatchNorm2d):
+        transposed = isinstance(convolution, nn.ConvTranspose2d)
+        setattr(parent, first, fuse_conv_bn_eval(convolution, normalisation, transpose=transposed))
+        setattr(parent, second, nn.Identity())

@@ -109,7 +109,7 @@ def import_3fabrec(folder: Path, *, scheme: LandmarkScheme | None = None) -> Imp
     if scheme is None:
         numbered = LandmarkScheme(f"3fabrec-{found}", tuple(f"point_{i}" for i in range(found)))
         scheme = IBUG_68 if found == IBUG_68.num_points else numbered
-    network = FaceNetwork(FaceNetworkConfig(found, input_size, 128, z_dim, heatmap_kind="gaussian"))
+    network = FaceNetwork(FaceNetworkConfig(found, input_size, 128, z_dim=z_dim, heatmap_kind="gaussian"))
     expected = network.state_dict()
     if problems := _differences(expected, state):
         raise FewmarkError(f"{weights_path}: does not have the published layout ({problems})")

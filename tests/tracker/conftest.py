@@ -125,7 +125,7 @@ def listening() -> Callable[..., AbstractContextManager[Listener]]:
 def without_reconstruction(model: FaceModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The quickest shipped model as training leaves one that has no autoencoder."""
     path = tmp_path_factory.mktemp("models") / "landmarks.safetensors"
-    save_model(path, replace(model, autoencoder=None, reconstructs=False), half=True)
+    save_model(path, replace(model, carries=None, reconstructs=False), half=True)
     return path
 
 

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from models.autoencoder.autoencoder import Autoencoder
 from models.decoding.heatmaps import collapse_heatmaps
-from models.decoding.shape_prior import decode_face
 from models.errors import FewmarkError
 from models.files.model_file import FaceModel
-from models.networks.interleaved.face_network import FaceNetwork
-from models.surgery.folding import Network, fold_batch_norm
+from models.networks.base import ReconstructingNetwork
+from models.surgery.folding import Module, fold_batch_norm
 from tracker.backends.base import LANDMARKS_ONLY, Prediction, PredictionRequest
 from tracker.types import FloatArray, ImageArray
 
@@ -34,23 +33,22 @@ class EagerBackend:
             FewmarkError: the device is not there.
         """
         self._device = torch.device(device or best_device())
-        self._config = model.network.config
-        self.crop_size = self._config.input_size
+        self._model = model
+        self.crop_size = model.network.config.input_size
         try:
             self._network = self._prepared(model.network)
         except (RuntimeError, AssertionError) as error:
             raise FewmarkError(f"device {device}: not usable ({str(error).splitlines()[0]}); leave it out") from error
         self._shape_prior = copy.deepcopy(model.shape_prior).to(self._device) if model.shape_prior else None
-        self._autoencoder = model.autoencoder
         self.device = _describe(self._device)
 
     @torch.inference_mode()
     def predict(self, crops: ImageArray, request: PredictionRequest = LANDMARKS_ONLY) -> Prediction:
         # (B, S, S, 3) memory seen as (B, 3, S, S) is already channels_last.
         images = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).float().div_(255)
-        network, kind = self._network, self._config.heatmap_kind
+        network, kind = self._network, self._network.config.heatmap_kind
         maps = network(images)
-        decoded = decode_face(maps, self._config.input_size, kind=kind, prior=self._shape_prior)
+        decoded = network.read(maps, self._shape_prior)
         shown = maps if request.heatmap_of is None else maps[:, [request.heatmap_of]]
         return Prediction(
             points=_numpy(decoded.points),
@@ -63,15 +61,17 @@ class EagerBackend:
         """Nothing is held beyond the object itself."""
 
     @cached_property
-    def _reconstructor(self) -> FaceNetwork | Autoencoder:
+    def _reconstructor(self) -> ReconstructingNetwork | Autoencoder:
         """Made on the first request: the self-test of other backends never asks for it."""
-        return self._network if self._autoencoder is None else self._prepared(self._autoencoder)
+        wanted = self._model.reconstructor
+        if wanted is self._model.network and isinstance(self._network, ReconstructingNetwork):
+            return self._network
+        return self._prepared(wanted)
 
-    def _prepared(self, network: Network) -> Network:
+    def _prepared(self, network: Module) -> Module:
         folded = fold_batch_norm(network).to(self._device)
         # cuDNN and oneDNN have their fastest convolutions for this layout.
-        folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return folded
+        return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def best_device() -> str:

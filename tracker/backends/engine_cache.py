@@ -8,21 +8,21 @@ import inspect
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
-import platformdirs
 import torch
 
-from models.autoencoder import autoencoder
 from models.decoding import calibration, heatmaps, shape_prior
 from models.errors import FewmarkError
-from models.files.model_file import FaceModel, read_safetensors, write_safetensors
-from models.networks.interleaved import face_network, transfer_layers
+from models.files.model_file import FaceModel
+from models.files.safetensors_file import read_safetensors, write_safetensors
+from models.networks.registry import network_header
 from models.surgery import folding
 from tracker.backends import graph
+from tracker.machine.cache_folder import cache_folder
 from tracker.version import fewmark_version
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ EngineKey = Mapping[str, str]
 
 def engine_directory() -> Path:
     """Where engines lie; it need not exist yet, and may be deleted at any time."""
-    return Path(platformdirs.user_cache_dir("fewmark")) / "engines"
+    return cache_folder() / "engines"
 
 
 def engine_path(key: EngineKey) -> Path:
@@ -42,18 +42,20 @@ def engine_path(key: EngineKey) -> Path:
     return engine_directory() / f"{key['backend']}-{digest[:20]}.safetensors"
 
 
-def weights_hash(model: FaceModel) -> str:
-    """SHA-256 over shapes and weights, the autoencoder's too, and this program's version, which compiles them.
+def weights_hash(model: FaceModel, *, reconstruct: bool = False) -> str:
+    """SHA-256 over shapes and weights, and this program's version, which compiles them.
 
     And over the code that becomes part of an engine: a developer changes it without another version.
+
+    Args:
+        reconstruct: also over the autoencoder that the model carries, which is read where it was not yet.
     """
-    digest = hashlib.sha256(json.dumps([fewmark_version(), asdict(model.network.config)]).encode())
-    digest.update(
-        code_hash(
-            autoencoder, calibration, face_network, folding, heatmaps, shape_prior, transfer_layers, graph
-        ).encode()
-    )
-    for network in (model.network, model.autoencoder, model.shape_prior):
+    digest = hashlib.sha256(json.dumps([fewmark_version(), network_header(model.network)]).encode())
+    networks = [model.network, model.shape_prior, model.autoencoder if reconstruct else None]
+    code = sorted({type(part).__module__ for network in networks if network for part in network.modules()})
+    ours = [sys.modules[name] for name in code if not name.startswith("torch.")]
+    digest.update(code_hash(*ours, calibration, folding, graph, heatmaps, shape_prior).encode())
+    for network in networks:
         for name, tensor in network.state_dict().items() if network is not None else ():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().numpy().tobytes())
@@ -64,7 +66,7 @@ def code_hash(*parts: ModuleType | Callable[..., object]) -> str:
     """SHA-256 over source code; "" where a program was packed without it."""
     try:
         return hashlib.sha256("".join(map(inspect.getsource, parts)).encode()).hexdigest()
-    except OSError:
+    except (OSError, TypeError):  # TypeError: a network that was typed at a prompt
         return ""
 
 

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from models.autoencoder.autoencoder import Autoencoder, to_side
 from models.decoding.calibration import ConfidenceCalibration
 from models.decoding.heatmaps import collapse_heatmaps
-from models.decoding.shape_prior import decode_face
 from models.files.model_file import FaceModel
-from models.networks.interleaved.face_network import FaceNetwork
+from models.networks.base import LandmarkNetwork, ReconstructingNetwork
 from models.surgery.folding import fold_batch_norm
 
 
@@ -23,7 +22,8 @@ class CropGraph(nn.Module):
     """A model from crops to coordinates, its batch normalisation folded; for inference only.
 
     The network computes in ``dtype``; normalisation, the heatmaps' own layer and decoding always in float32: float16
-    knows coordinates beyond 64 px in steps of 1/16 px alone. Every shape but the batch is constant.
+    knows coordinates beyond 64 px in steps of 1/16 px alone. Every shape but the batch is constant. Of the network it
+    knows what ``models/networks/base.py`` says, and no more.
 
     Args:
         heatmaps: also return heatmaps for display.
@@ -33,7 +33,6 @@ class CropGraph(nn.Module):
         dtype: of the network's weights and activations, but for those of the layer that gives the heatmaps.
     """
 
-    channel_mean: Tensor
     label_offset: Tensor | None  # (2,) crop pixels
 
     def __init__(
@@ -48,15 +47,12 @@ class CropGraph(nn.Module):
         super().__init__()
         self.config = model.network.config
         self.heatmaps, self.reconstruct, self.dtype = heatmaps, reconstruct, dtype
-        self.register_buffer("channel_mean", model.network.channel_mean.clone())
-        self.network: FaceNetwork = fold_batch_norm(model.network).to(dtype)
-        if dtype != torch.float32:
-            # From 8 to 16, where many peaks lie, float16 has steps of 1/128: pixels of a blurred peak become equals.
-            self.network.head.lin = _InFloat32(self.network.head.lin)
+        self.network = _in_dtype(fold_batch_norm(model.network), dtype)
         self.shape_prior = copy.deepcopy(model.shape_prior)
+        reconstructor = model.reconstructor if reconstruct else None
         self.autoencoder: Autoencoder | None = None
-        if reconstruct and model.autoencoder is not None:
-            self.autoencoder = fold_batch_norm(model.autoencoder).to(dtype)
+        if isinstance(reconstructor, Autoencoder):
+            self.autoencoder = fold_batch_norm(reconstructor).to(dtype)
         offset = [model.label_offset * self.config.input_size, 0] if publish and model.label_offset else None
         self.register_buffer("label_offset", None if offset is None else torch.tensor(offset))
         calibration = model.calibration if publish else None
@@ -81,18 +77,26 @@ class CropGraph(nn.Module):
     def see(self, crops: Tensor) -> tuple[Tensor, ...]:
         """The network's heatmaps (B, K, h, h), and with ``reconstruct`` what ``forward`` returns last."""
         images = self.normalise(crops)
-        features = self.network.encoder.features(images.to(self.dtype))
-        maps = self.network.head(self.network.decoder, features)
-        return (maps, self._reconstruction(images, features.z)) if self.reconstruct else (maps,)
+        network, own = self.network, self.autoencoder
+        if not self.reconstruct:
+            return (network.heatmaps(images.to(self.dtype)),)
+        if own is None:
+            assert isinstance(network, ReconstructingNetwork)
+            maps, z = network.heatmaps_and_code(images.to(self.dtype))
+            return maps, _as_pixels(network.decode(z))
+        colours = to_side(network.normalisation.undo(images), own.config.input_size).to(self.dtype)
+        shown = to_side(own.decode(own.encode(colours)), self.config.input_size)
+        return network.heatmaps(images.to(self.dtype)), _as_pixels(shown.float())
 
     def normalise(self, crops: Tensor) -> Tensor:
         """(B, S, S, 3) uint8 to (B, 3, S, S) float32 as the encoder knows them."""
-        return crops.float().permute(0, 3, 1, 2) / 255 - self.channel_mean  # TensorRT reads uint8 only to cast it
+        images: Tensor = self.network.normalisation(crops.float().permute(0, 3, 1, 2) / 255)
+        return images  # TensorRT reads uint8 only to cast it
 
     def read(self, maps: Tensor, landmark: Tensor | None = None) -> list[Tensor]:
         """What ``forward`` returns but for the reconstruction, from the network's heatmaps (B, K, h, h)."""
         maps, kind = maps.float(), self.config.heatmap_kind
-        points, confidence = decode_face(maps, self.config.input_size, kind=kind, prior=self.shape_prior)
+        points, confidence = self.network.read(maps, self.shape_prior)
         if self.label_offset is not None:
             points = points + self.label_offset
         outputs = [points, confidence if self.calibration is None else self.calibration(confidence)]
@@ -102,23 +106,30 @@ class CropGraph(nn.Module):
                 outputs.append(collapse_heatmaps(maps.index_select(1, landmark), kind))
         return outputs
 
-    def _reconstruction(self, images: Tensor, z: Tensor) -> Tensor:
-        """(B, S, S, 3) uint8, from normalised images and the network's own latent code."""
-        own = self.autoencoder
-        if own is None:
-            image = self.network.decoder(z).float() + self.channel_mean
-        else:
-            colours = to_side(images + self.channel_mean, own.config.input_size).to(self.dtype)
-            image = to_side(own.decode(own.encode(colours)), self.config.input_size).float()
-        rgb: Tensor = image.clamp(0, 1).mul(255).round().permute(0, 2, 3, 1).to(torch.uint8)
-        return rgb
-
     def output_names(self, *, landmark: bool = False) -> tuple[str, ...]:
         """Names of what ``forward`` returns, without or with the index of a landmark."""
         names = ["points", "confidence"]
         if self.heatmaps:
             names += ["heatmaps", "landmark_heatmaps"] if landmark else ["heatmaps"]
         return (*names, "reconstructions") if self.reconstruct else tuple(names)
+
+
+def _in_dtype(network: LandmarkNetwork, dtype: torch.dtype) -> LandmarkNetwork:
+    """The network in ``dtype``, but for what stays in float32; changed in place."""
+    if dtype == torch.float32:
+        return network
+    normalisation = copy.deepcopy(network.normalisation)
+    network.to(dtype)
+    network.normalisation = normalisation
+    # From 8 to 16, where many peaks lie, float16 has steps of 1/128: pixels of a blurred peak become equals.
+    network.set_submodule(network.heatmap_layer, _InFloat32(network.last_layer))
+    return network
+
+
+def _as_pixels(images: Tensor) -> Tensor:
+    """(B, 3, S, S) in about 0..1 to (B, S, S, 3) uint8."""
+    pixels: Tensor = images.clamp(0, 1).mul(255).round().permute(0, 2, 3, 1).to(torch.uint8)
+    return pixels
 
 
 class _InFloat32(nn.Module):

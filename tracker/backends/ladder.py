@@ -65,7 +65,7 @@ class Rung:
     deviation: Deviation | None  # None where it could not even be tested
     reason: str  # why it can't be used, or is not where "auto" chooses; "" where it is or could be
     chosen: bool = False  # by "auto"
-    start_s: float | None = None  # making and testing it, where it runs; the first one tested has eager run as well
+    start_s: float | None = None  # making and testing it, where it runs; the first may have eager run as well
 
 
 def choose_backend(
@@ -188,7 +188,7 @@ def _forced(name: str, model: FaceModel, test: SelfTest, report: Callable[[str],
 def run_once(backend: Backend, model: FaceModel) -> None:
     """Makes what a backend makes on its first request, before that would hold up the video."""
     size = model.network.config.input_size
-    request = PredictionRequest(heatmaps=True, reconstructions=model.reconstructs)
+    request = PredictionRequest(heatmaps=True, reconstructions=not model.why_no_reconstruction)
     backend.predict(np.zeros((1, size, size, 3), np.uint8), request)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -34,6 +33,7 @@ from tracker.backends.engine_cache import (
     weights_hash,
 )
 from tracker.backends.graph import CropGraph
+from tracker.machine.openvino_import import import_openvino
 from tracker.types import ImageArray
 
 _CACHED = 12  # compiled graphs in the cache: three a model, of 24 to 60 MB but for one
@@ -41,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 OpenVinoPrecision = Literal["f32", "bf16"]
 _Part = Literal["network", "decoding", "network and reconstruction"]
+_RECONSTRUCTING: _Part = "network and reconstruction"
 
 
 class OpenVinoBackend:
@@ -91,7 +92,7 @@ class OpenVinoBackend:
     def _reconstructing(self) -> Any:
         """An inference request for the network and the reconstruction, compiled the first time."""
         if self._with_reconstruction is None:
-            self._with_reconstruction = self._compile("network and reconstruction")
+            self._with_reconstruction = self._compile(_RECONSTRUCTING)
         return self._with_reconstruction
 
     def _compile(self, part: _Part) -> Any:
@@ -100,7 +101,7 @@ class OpenVinoBackend:
         key = {
             "backend": self.name,
             "part": part,
-            "weights": self._weights,
+            "weights": weights_hash(self._model, reconstruct=True) if part == _RECONSTRUCTING else self._weights,
             "code": code_hash(_graph_of, network_graph, decoding_graph, _convert),
             "openvino": import_openvino().get_version(),
             "processor": self._core.get_property("CPU", "FULL_DEVICE_NAME"),
@@ -131,7 +132,7 @@ class OpenVinoBackend:
 def _graph_of(model: FaceModel, part: _Part) -> Any:
     if part == "decoding":
         return decoding_graph(CropGraph(model, heatmaps=True))
-    return network_graph(CropGraph(model, reconstruct=part == "network and reconstruction"))
+    return network_graph(CropGraph(model, reconstruct=part == _RECONSTRUCTING))
 
 
 def openvino_graph(graph: CropGraph) -> Any:
@@ -190,18 +191,3 @@ def _convert(function: Callable[..., tuple[Tensor, ...]], inputs: dict[str, Tens
     for end, name in (*zip(model.inputs, inputs, strict=True), *zip(model.outputs, outputs, strict=True)):
         end.get_tensor().set_names({name})
     return model
-
-
-def import_openvino() -> Any:
-    """The module, kept from telling its maker that it is used.
-
-    Raises:
-        FewmarkError: it is not installed.
-    """
-    # As if its telemetry were not installed: on every import it would report to its maker, and keep a thread for it.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    try:
-        import openvino
-    except ImportError as error:
-        raise FewmarkError("backend openvino: not installed; pip install 'fewmark[openvino]'") from error
-    return openvino

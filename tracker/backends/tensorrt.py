@@ -112,10 +112,10 @@ class HeatmapNetwork(nn.Module):
     def __init__(self, model: FaceModel, dtype: torch.dtype = torch.float16) -> None:
         super().__init__()
         self.network = CropGraph(model, dtype=dtype).network
+        del self.network.normalisation  # not a weight of the engine: images come normalised
 
     def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.network.head(self.network.decoder, self.network.encoder.features(images))
-        return maps
+        return self.network.heatmaps(images)
 
 
 def export_network(model: FaceModel, device: torch.device, dtype: torch.dtype = torch.float16) -> Any:

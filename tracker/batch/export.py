@@ -20,7 +20,6 @@ from tracker.batch.jobs import ANNOTATED
 from tracker.batch.results import StoredResults, least_confident_moments
 from tracker.batch.run import JobReport
 from tracker.following.face_pictures import add_pictures, pictures_for
-from tracker.following.pipeline import NO_RECONSTRUCTION
 from tracker.overlays import OverlayContext, render
 from tracker.sinks import AnnotatedImagesSink, AnnotatedVideoSink, JsonLinesSink, OpenFaceCsvSink, ResultSink
 from tracker.sources import open_source
@@ -148,8 +147,8 @@ def _network(request: ExportRequest, stack: ExitStack) -> Callable[[TrackingResu
             "process it again, or leave them out"
         )
     model = open_model(request.model)
-    if wanted.reconstructions and not model.reconstructs:
-        raise FewmarkError(NO_RECONSTRUCTION.format(model.name))
+    if wanted.reconstructions and (why := model.why_no_reconstruction):
+        raise FewmarkError(why)
     backend: Backend = choose_backend(request.backend, model).backend
     stack.callback(backend.close)
     return partial(add_pictures, backend=backend, request=wanted)

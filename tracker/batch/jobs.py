@@ -10,12 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracker.sources.images import IMAGE_SUFFIXES
+from models.errors import FewmarkError
+from tracker.sources.file_kind import ANIMATED_SUFFIXES, is_animation
+from tracker.sources.images import list_images
 from tracker.sources.opening import CAMERA_PREFIX
 from tracker.sources.stream import URL, without_password
 
 VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .wmv .flv .3gp .ogv .gif".split()  # noqa: SIM905
+    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .wmv .flv .3gp .ogv .gif .apng .mjpeg .mjpg".split()  # noqa: SIM905
 )
 ANNOTATED = ".annotated"  # what is written beside its sources is not taken for a source later
 _OWN_VIDEOS = (f"{ANNOTATED}.mp4", f"{ANNOTATED}.part.mp4")
@@ -43,9 +45,9 @@ class Job:
 def plan_jobs(inputs: Sequence[str]) -> list[Job]:
     """The sources that files, folders, patterns, cameras and addresses name, each once.
 
-    A folder stands for each of its videos, and for its images together as one source; its sub-folders, hidden files and
-    the annotated videos of an earlier run are left out. What names nothing stays in the list as it is: opening it says
-    what is wrong, and the other sources are not held up.
+    A folder stands for each of its videos and animations, and for its images together as one source; its sub-folders,
+    hidden files and the annotated videos of an earlier run are left out. What names nothing stays in the list as it is:
+    opening it says what is wrong, and the other sources are not held up.
     """
     specs = [spec for item in inputs for spec in _expand(item)]
     unique = list({os.path.realpath(spec) if _is_path(spec) else spec: spec for spec in reversed(specs)}.values())
@@ -78,9 +80,23 @@ def _sources_in(folder: str) -> list[str]:
         files = sorted(p for p in Path(folder).iterdir() if not p.name.startswith(".") and p.is_file())
     except OSError:
         return [folder]  # opening it says why
-    videos = [str(p) for p in files if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.endswith(_OWN_VIDEOS)]
-    has_images = any(p.suffix.lower() in IMAGE_SUFFIXES for p in files)
-    return [*videos, folder] if has_images or not videos else videos
+    videos = [str(p) for p in files if _is_video(p) and not p.name.endswith(_OWN_VIDEOS)]
+    return [*videos, folder] if not videos or _has_images(folder) else videos
+
+
+def _is_video(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    try:
+        return suffix in VIDEO_SUFFIXES or (suffix in ANIMATED_SUFFIXES and is_animation(path))
+    except FewmarkError:  # as an image of the folder, reading it says what is wrong
+        return False
+
+
+def _has_images(folder: str) -> bool:
+    try:
+        return bool(list_images(Path(folder)))
+    except FewmarkError:
+        return False
 
 
 def _unique_stems(specs: Sequence[str]) -> list[str]:

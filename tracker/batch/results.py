@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.errors import FewmarkError
 from models.landmark_schemes import SCHEMES, LandmarkScheme
+from tracker.geometry.pixel_aspect import in_file_pixels, in_frame_pixels
 from tracker.sinks.json_lines import FORMAT, VERSION
 from tracker.types import FaceBox, Frame, TrackedFace, TrackingResult
 
@@ -37,12 +38,12 @@ class StoredResults:
     time_s: NDArray[np.float64]  # (F,) presentation times, rising
     first_face: NDArray[np.int64]  # (F + 1,)
     face_id: NDArray[np.int64]  # (N,)
-    points: NDArray[np.float32]  # (N, K, 2) frame pixels
+    points: NDArray[np.float32]  # (N, K, 2) pixels of the file
     confidence: NDArray[np.float32]  # (N, K) 0..1
-    box: NDArray[np.float32]  # (N, 4) left, top, right, bottom, frame pixels
+    box: NDArray[np.float32]  # (N, 4) left, top, right, bottom, pixels of the file
     score: NDArray[np.float32]  # (N,) 0..1, mean confidence
     recon_error: NDArray[np.float32]  # (N,) 0..255; NaN where no reconstruction was made
-    frame_from_crop: NDArray[np.float64]  # (N, 2, 3); NaN where the file doesn't say
+    frame_from_crop: NDArray[np.float64]  # (N, 2, 3), to pixels of the file; NaN where the file doesn't say
     crop_size: NDArray[np.int64]  # (N,) px; 0 where the file doesn't say
     confidence_meaning: str = ""  # see FaceModel.confidence_meaning; empty where the file doesn't say
 
@@ -61,7 +62,7 @@ class StoredResults:
         if row == self.num_frames or self.time_s[row] > frame.time_s + SAME_TIME_S:
             return None
         faces = range(int(self.first_face[row]), int(self.first_face[row + 1]))
-        return TrackingResult(frame, tuple(self._face(i) for i in faces), model=self.model)
+        return TrackingResult(frame, in_frame_pixels(map(self._face, faces), frame), model=self.model)
 
     def confidence_by_face(self, start: int = 0) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float32]]]:
         """Face id -> times [s] and mean confidences 0..1 of its frames, from frame number ``start`` on."""
@@ -142,10 +143,10 @@ class ResultsBuilder:
 
     def append(self, result: TrackingResult) -> None:
         """Takes the next frame's faces; the image is not kept."""
-        self.append_row(result.frame.index, result.frame.time_s, result.frame.name, result.faces)
+        self.append_row(result.frame.index, result.frame.time_s, result.frame.name, in_file_pixels(result))
 
     def append_row(self, index: int, time_s: float, name: str, faces: Sequence[TrackedFace]) -> None:
-        """The same without a frame at hand. ``time_s`` has to lie after that of the row before."""
+        """The same without a frame at hand: faces in pixels of the file, ``time_s`` after the row before."""
         with self._lock:
             n, first = self._num_frames, self._num_faces
             _make_room(self._frames, n + 2)  # first_face is one longer

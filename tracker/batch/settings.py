@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.errors import FewmarkError
 from tracker.batch.jobs import ANNOTATED
-from tracker.following.pipeline import NO_RECONSTRUCTION, FaceTracker
+from tracker.following.pipeline import FaceTracker
 from tracker.overlays import OVERLAYS, RECONSTRUCTIONS
 
 
@@ -70,7 +70,7 @@ class OutputChoice:
     def check(self, tracker: FaceTracker) -> None:
         """Raises FewmarkError for a choice that this tracker can't serve."""
         if self.reconstructions and not tracker.model.reconstructs:
-            raise FewmarkError(NO_RECONSTRUCTION.format(tracker.model.name))
+            raise FewmarkError(tracker.model.why_no_reconstruction)
 
     def paths(self, out: Path, stem: str, *, are_stills: bool) -> dict[str, Path]:
         """Kind in ``SINKS`` -> file, for images folder, of one source."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import FewmarkError
-from models.registry import MODELS, file_sha256
+from models.files.hashing import HASHES
+from models.registry import MODELS
 from tracker.batch.jobs import Job
 from tracker.batch.settings import OutputChoice, Selection
 from tracker.config import TrackerConfig
@@ -49,7 +50,7 @@ def model_sha256(name_or_path: str) -> str:
     """
     entry = MODELS.get(name_or_path)
     try:
-        return entry.sha256 if entry else file_sha256(Path(name_or_path))
+        return entry.sha256 if entry else HASHES.sha256(Path(name_or_path))
     except OSError as error:
         raise FewmarkError(f"{name_or_path}: the model file cannot be read ({error.strerror})") from error
 

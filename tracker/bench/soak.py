@@ -24,7 +24,7 @@ from tracker.following.pipeline import open_tracker
 from tracker.overlays import OverlayContext, render
 from tracker.sinks import AnnotatedVideoSink, OpenFaceCsvSink, ResultSink, ThreadedSink
 from tracker.sources import open_source
-from tracker.sources.decoding import FALLBACK_RATE
+from tracker.sources.media_facts import FALLBACK_RATE
 from tracker.types import Frame, SourceInfo
 
 _SAMPLES = 200  # of the memory in a run

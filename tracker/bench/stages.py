@@ -12,16 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import av
 import cv2
 import numpy as np
 import torch
-from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from models.decoding.shape_prior import decode_face
 from models.errors import FewmarkError
-from models.networks.interleaved.face_network import FaceNetwork
 from models.surgery.folding import fold_batch_norm
 from tracker.batch import OutputChoice
 from tracker.detectors import FaceDetector
@@ -30,7 +26,11 @@ from tracker.geometry.crop import box_around_points, cut_crop, frame_from_crop_m
 from tracker.machine.timing import StageTimer
 from tracker.overlays import OverlayContext, render
 from tracker.sinks.mp4_writer import Mp4Writer
-from tracker.sources.decoding import FALLBACK_RATE, DecodeTally, UprightRgb, decode_frames, video_stream
+from tracker.sources.decoding import DecodeTally
+from tracker.sources.frame_maker import FrameMaker
+from tracker.sources.media_facts import FALLBACK_RATE
+from tracker.sources.video_file import open_video
+from tracker.sources.video_input import VideoInput
 from tracker.types import Frame, ImageArray, SourceInfo
 
 # What each does, once a sample. All but "predict" run on one thread.
@@ -93,7 +93,7 @@ class StageBench:
         self._tracker, self._detector = tracker, detector
         self._video, self._rate = video, info.frame_rate or FALLBACK_RATE
         self._context = OverlayContext(tracker.model.scheme)
-        self._network: FaceNetwork = fold_batch_norm(tracker.model.network)
+        self._network = fold_batch_norm(tracker.model.network)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, samples: StageSamples, frames: int, *, warm_up: int, on_frame: Callable[[], None]) -> None:
@@ -137,8 +137,8 @@ class StageBench:
         """``count`` images, each with the timer that holds its decoding."""
         done = 0
         while done < count:
-            with av.open(f"file:{self._video}", metadata_errors="replace") as container:
-                images = _rgb_images(container, video_stream(container, str(self._video)))
+            with open_video(self._video) as video:
+                images = _rgb_images(video)
                 while done < count:
                     timer = StageTimer()
                     with timer.stage("decode"):
@@ -151,7 +151,7 @@ class StageBench:
     def _run_frame(self, frame: Frame, timer: StageTimer, writer: Mp4Writer) -> ImageArray | None:
         """Times the stages after decoding; returns the crop of the first face, (S, S, 3)."""
         model = self._tracker.model
-        size, kind = model.network.config.input_size, model.network.config.heatmap_kind
+        size = model.network.config.input_size
         result = self._tracker.process(frame)  # not timed: it says where the faces are
         with timer.stage("detect"):
             self._detector.detect(frame.image)
@@ -164,7 +164,7 @@ class StageBench:
                 pixels = torch.from_numpy(crop[None])
                 heatmaps = self._network(pixels.permute(0, 3, 1, 2).float().div_(255))
             with timer.stage("decode heatmaps"):
-                decode_face(heatmaps, size, kind=kind, prior=model.shape_prior)
+                self._network.read(heatmaps, model.shape_prior)
         with timer.stage("overlay"):
             image = render(result, OutputChoice().overlays, self._context)
         with timer.stage("encode"):
@@ -181,12 +181,12 @@ class _OneThreadWriter(Mp4Writer):
         return stream
 
 
-def _rgb_images(container: InputContainer, stream: VideoStream) -> Iterator[ImageArray]:
-    stream.codec_context.thread_count = 1
-    to_rgb: UprightRgb | None = None
-    for decoded in decode_frames(container, stream, DecodeTally()):
-        to_rgb = to_rgb or UprightRgb(decoded)
-        yield to_rgb(decoded)
+def _rgb_images(video: VideoInput) -> Iterator[ImageArray]:
+    video.stream.codec_context.thread_count = 1
+    maker: FrameMaker | None = None
+    for decoded in video.decode(DecodeTally()):
+        maker = maker or video.frame_maker(decoded)
+        yield maker.image(decoded)
 
 
 @contextmanager

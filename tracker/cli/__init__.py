@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from models.errors import FewmarkError
+from models.files.hashing import HASHES
 from tracker.cli.bench import bench
 from tracker.cli.console import emit, fail
 from tracker.cli.evaluate import calibrate, evaluate, evaluate_video
@@ -26,6 +27,7 @@ from tracker.cli.prepare import prepare_faces
 from tracker.cli.track import demo, track
 from tracker.cli.train import train_app
 from tracker.machine.allocator import give_frames_back, limit_arenas
+from tracker.machine.cache_folder import cache_folder
 from tracker.version import fewmark_version
 
 
@@ -95,6 +97,7 @@ def _fewmark(
 def main() -> None:
     """Entry point."""
     limit_arenas()
+    HASHES.keep_in(cache_folder() / "hashes.json")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal can't show

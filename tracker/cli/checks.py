@@ -11,9 +11,10 @@ import av
 import torch
 
 from models.errors import FewmarkError
-from models.registry import DEFAULT_MODEL, MODELS, open_model
+from models.files.header import read_header
+from models.registry import AUTOENCODER, DEFAULT_MODEL, MODELS
 from tracker.backends.nvidia import why_no_cuda
-from tracker.config import DetectionConfig
+from tracker.detectors import AutomaticDetector
 from tracker.files.model_store import DETECTOR_MODELS, MODEL_DIR_VARIABLE, cache_directory, locate
 from tracker.sources import list_cameras
 
@@ -45,13 +46,19 @@ def _check_gpu() -> Check:
 
 
 def _check_models() -> Iterator[Check]:
-    for name in MODELS:
-        is_default = name == DEFAULT_MODEL
+    for entry in MODELS.values():
+        is_default = entry.name == DEFAULT_MODEL
         try:
-            model = open_model(name)
-            yield Check(f"model {name}", "ok", f"{model.scheme.name}{' (default)' if is_default else ''}")
+            entry.check()
+            scheme = read_header(entry.weights, "model file").content["scheme"]["name"]
+            yield Check(f"model {entry.name}", "ok", f"{scheme}{' (default)' if is_default else ''}")
         except FewmarkError as error:
-            yield Check(f"model {name}", "missing", str(error))
+            yield Check(f"model {entry.name}", "missing", str(error))
+    try:
+        AUTOENCODER.check()
+        yield Check(f"autoencoder {AUTOENCODER.name}", "ok", "reconstructions for every model")
+    except FewmarkError as error:  # landmarks do without
+        yield Check(f"autoencoder {AUTOENCODER.name}", "note", f"no reconstructions: {error}")
 
 
 def _check_detectors(model_dir: Path | None) -> Iterator[Check]:
@@ -62,8 +69,8 @@ def _check_detectors(model_dir: Path | None) -> Iterator[Check]:
             yield Check(f"detector {name}", "missing", str(error))
             continue
         if found:
-            is_default = name == DetectionConfig().detector
-            yield Check(f"detector {name}", "ok", f"{found}{' (default)' if is_default else ''}")
+            part = " (part of auto, the default)" if name in AutomaticDetector.PARTS else ""
+            yield Check(f"detector {name}", "ok", f"{found}{part}")
         else:
             where = (
                 f"not here yet: obtained on first use, into {cache_directory()}; "

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tracker.following.pipeline import FaceTracker
     from tracker.sources import FrameSource
     from tracker.types import TrackingResult
+    from training.evaluation import Entry, Evaluation
 
 _Dataset = Annotated[str, typer.Option(metavar="NAME", help=f"What the data are: {DATASET_NAMES}.")]
 _Subset = Annotated[
@@ -69,16 +70,7 @@ def evaluate(
 ) -> None:
     """Measure models on labelled faces: errors by subset and part, failures, AUC, confidence, the worst faces."""
     from models.registry import DEFAULT_MODEL
-    from training.evaluation import (
-        Entry,
-        evaluate_model,
-        load_evaluation,
-        print_comparison,
-        print_evaluation,
-        unique_names,
-        work_out,
-        write_reports,
-    )
+    from training.evaluation import evaluate_model, load_evaluation
     from training.evaluation.normalisers import check_normaliser
 
     if normaliser is not None:
@@ -99,20 +91,33 @@ def evaluate(
         )
         for name in model or (DEFAULT_MODEL,)
     ]
-    evaluations = [*((evaluation.model, evaluation) for evaluation in fresh), *earlier]
-    names = unique_names([name for name, _ in evaluations])
-    entries = [
-        Entry(name, evaluation, work_out(evaluation, normaliser=normaliser, threshold=threshold / 100))
-        for name, (_, evaluation) in zip(names, evaluations, strict=True)
-    ]
     for line in dict.fromkeys(line for evaluation in fresh for line in evaluation.skipped):
         warn(f"skipped {line}")
-    for entry in entries[: len(fresh)]:
+    named = [*((evaluation.model, evaluation) for evaluation in fresh), *earlier]
+    _report(_worked_out(named, normaliser, threshold / 100), len(fresh), output, data)
+
+
+def _worked_out(named: list[tuple[str, Evaluation]], normaliser: str | None, threshold: float) -> list[Entry]:
+    """The figures of evaluations, each under a name of its own."""
+    from training.evaluation import Entry, unique_names, work_out
+
+    names = unique_names([name for name, _ in named])
+    return [
+        Entry(name, evaluation, work_out(evaluation, normaliser=normaliser, threshold=threshold))
+        for name, (_, evaluation) in zip(names, named, strict=True)
+    ]
+
+
+def _report(entries: list[Entry], fresh: int, output: Path | None, data: Path) -> None:
+    """Prints the first ``fresh`` entries and all of them beside each other; writes them where a folder is named."""
+    from training.evaluation import print_comparison, print_evaluation, write_reports
+
+    for entry in entries[:fresh]:
         print_evaluation(entry, out)
     if len(entries) > 1:
         print_comparison(entries, out)
     if output is not None:
-        for path in write_reports(entries, len(fresh), output, data):
+        for path in write_reports(entries, fresh, output, data):
             emit(str(path))
 
 

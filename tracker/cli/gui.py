@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from models.errors import FewmarkError
+from models.registry import MODELS, model_file
 
 _Model = Annotated[
     str | None, typer.Option(metavar="NAME|FILE", help="A shipped model or a model file; the window remembers it.")
@@ -55,6 +56,4 @@ def open_videos(
 
 def _checked(model: str) -> str:
     """A shipped model's name, or the absolute path of a file: it is remembered, wherever the next window is opened."""
-    from models.registry import MODELS, model_file  # loads torch, which help does without
-
     return model if model in MODELS else str(model_file(model).absolute())

@@ -6,18 +6,17 @@ import importlib.metadata
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from models.errors import FewmarkError
+from models.files.hashing import HASHES
+from models.files.header import read_header
 from tracker.cli.console import emit, fail, out
 from tracker.version import fewmark_version
-
-if TYPE_CHECKING:
-    from models.registry import ShippedFile
 
 _PACKAGES = (
     "torch",
@@ -38,6 +37,7 @@ def doctor(
     model_dir: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder with detector model files.")] = None,
 ) -> None:
     """Show versions, devices, models, cameras: what is used."""
+    HASHES.keep_in(None)  # files are read, whatever is remembered of them
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("Fewmark", fewmark_version())
     table.add_row("Python", f"{sys.version.split()[0]} on {platform.platform()}")
@@ -60,42 +60,44 @@ def doctor(
 
 def list_models() -> None:
     """List the shipped models: what they know and how well."""
-    from models.files.autoencoder_file import load_autoencoder
-    from models.registry import AUTOENCODER, DEFAULT_MODEL, MODELS, open_model
+    from models.registry import AUTOENCODER, DEFAULT_MODEL, MODELS
 
     damaged = False
-    for entry in MODELS.values():
+    for entry in (*MODELS.values(), AUTOENCODER):
         out.print(
             Text.assemble((entry.name, "bold"), " (default)" if entry.name == DEFAULT_MODEL else ""), soft_wrap=True
         )
         try:
-            model = open_model(entry.name)
+            entry.check()
+            header = read_header(entry.weights, "model file")
         except FewmarkError as error:
             fail(str(error))
             damaged = True
             continue
-        shape = model.network.config
-        nme = model.provenance.get("validation", {}).get("nme_percent")
-        facts = {
-            "summary": entry.summary,
-            "landmarks": f"{model.scheme.name}, {shape.num_landmarks} points",
-            "crop": f"{shape.input_size} px, heatmaps {shape.heatmap_size} px",
-            "accuracy": "not measured" if nme is None else f"NME {nme:.2f} % on held-out faces",
-        }
-        _print_facts(facts, entry)
+        known = _model_facts if entry.name in MODELS else _autoencoder_facts
+        megabytes, count = entry.weights.stat().st_size / 1e6, sum(one.size for one in header.tensors.values())
+        size = f"{megabytes:.0f} MB, {count / 1e6:.1f} million weights"
+        file = {"file": f"{entry.weights} ({size})", "card": str(entry.card)}
+        for label, fact in ({"summary": entry.summary} | known(header.content) | file).items():
+            emit(f"  {label:<13}{fact}")
     if damaged:
         raise typer.Exit(2)
-    out.print(Text(AUTOENCODER.name, "bold"))
-    known = load_autoencoder(AUTOENCODER.weights).provenance
+
+
+def _model_facts(header: dict[str, Any]) -> dict[str, str]:
+    scheme, shape = header["scheme"], header["network"]
+    nme = header["provenance"].get("validation", {}).get("nme_percent")
+    return {
+        "landmarks": f"{scheme['name']}, {len(scheme['point_names'])} points",
+        "crop": f"{shape['input_size']} px, heatmaps {shape['heatmap_size']} px",
+        "accuracy": "not measured" if nme is None else f"NME {nme:.2f} % on held-out faces",
+    }
+
+
+def _autoencoder_facts(header: dict[str, Any]) -> dict[str, str]:
+    known = header["provenance"]
     scores, faces = known["held_out"], known["held_out_faces"]
-    accuracy = f"RMSE {scores['rmse']:.1f}, SSIM {scores['ssim']:.3f} on {faces} held-out faces"
-    _print_facts({"summary": AUTOENCODER.summary, "accuracy": accuracy}, AUTOENCODER)
-
-
-def _print_facts(facts: dict[str, str], shipped: ShippedFile) -> None:
-    size = f"{shipped.weights.stat().st_size / 1e6:.0f} MB"
-    for label, fact in (facts | {"file": f"{shipped.weights} ({size})", "card": str(shipped.card)}).items():
-        emit(f"  {label:<13}{fact}")
+    return {"accuracy": f"RMSE {scores['rmse']:.1f}, SSIM {scores['ssim']:.3f} on {faces} held-out faces"}
 
 
 def _show_engines() -> None:

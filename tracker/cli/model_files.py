@@ -48,7 +48,7 @@ def attach_autoencoder(
         raise FewmarkError(
             f"{autoencoder}: was trained on crops by {trained.crop_rule}, {model} takes those by {landmarks.crop_rule}"
         )
-    together = replace(landmarks, autoencoder=trained.autoencoder)
+    together = replace(landmarks, carries=trained.autoencoder)
     half = fits_into_half(landmarks.network, trained.autoencoder)
     save_model(output, together, half=half)
     emit(str(output))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,9 @@ import typer
 
 from models.errors import FewmarkError
 from tracker.cli.console import emit, err, fail, graceful_stop, say, warn
+from tracker.cli.option_groups import with_option_groups
 from tracker.cli.options import BACKEND_HELP
+from tracker.machine.loading import loading
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -29,6 +33,104 @@ _Model = Annotated[
 _ModelDir = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder with detector model files.")]
 
 
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What is written of every source."""
+
+    csv: Annotated[bool, typer.Option("--csv/--no-csv", help="OpenFace-compatible table.")] = True
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object per frame.")] = False
+    video: Annotated[
+        bool,
+        typer.Option("--video", help="Annotated H.264 video with the source's times and audio; of photos, images."),
+    ] = False
+    overlays: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="What --video shows, comma-separated: heatmap, contours, box, ids, points, confidence, "
+            "reconstruction (in insets), reconstruction_in_place, reconstruction_beside.  "
+            f"[default: {_DEFAULT_OVERLAYS}]",
+        ),
+    ] = None
+
+    def choice(self) -> OutputChoice:
+        """Raises FewmarkError where the options contradict each other."""
+        if self.overlays is not None and not self.video:
+            raise FewmarkError("--overlays says what the annotated video shows; add --video")
+        from tracker.batch import OutputChoice
+
+        shown = (_DEFAULT_OVERLAYS if self.overlays is None else self.overlays).split(",")
+        names = tuple(name.strip() for name in shown if name.strip())
+        return OutputChoice(csv=self.csv, jsonl=self.jsonl, video=self.video, overlays=names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tracking:
+    """How faces are found and followed; None and False: as the settings file has it."""
+
+    model: _Model = None
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=BACKEND_HELP,
+        ),
+    ] = None
+    detector: Annotated[
+        str | None, typer.Option(metavar="NAME", help="auto, short_range, full_range or centerface.  [default: auto]")
+    ] = None
+    small_faces: Annotated[
+        bool, typer.Option("--small-faces", help="Look for faces half as small as otherwise, in every look: slow.")
+    ] = False
+    max_faces: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Keep at most N faces.  [default: 20 in videos, all in photos]"),
+    ] = None
+    smooth: Annotated[bool | None, typer.Option("--smooth/--no-smooth", help="One-Euro filter over time.")] = None
+
+    def config(self, path: Path | None) -> TrackerConfig:
+        """The settings file, if any, with the options that were given laid over it."""
+        from tracker.config import TrackerConfig
+        from tracker.files.dataclass_toml import load_toml
+
+        config = load_toml(TrackerConfig, path) if path else TrackerConfig()
+        detection = replace(
+            config.detection,
+            detector=self.detector or config.detection.detector,
+            small_faces=self.small_faces or config.detection.small_faces,
+        )
+        tracking = config.tracking if self.max_faces is None else replace(config.tracking, max_faces=self.max_faces)
+        return replace(
+            config,
+            model=self.model or config.model,
+            backend=self.backend or config.backend,
+            smooth=config.smooth if self.smooth is None else self.smooth,
+            detection=detection,
+            tracking=tracking,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Which frames of a source."""
+
+    start: Annotated[float | None, typer.Option(metavar="SECONDS", min=0, help="Begin at this time of a file.")] = None
+    end: Annotated[float | None, typer.Option(metavar="SECONDS", min=0, help="Stop before this time of a file.")] = None
+    seconds: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop after so long, cameras and streams too.")
+    ] = None
+    film: Annotated[
+        float | None,
+        typer.Option(metavar="RATE", help="A folder's images are a film at RATE frames/s, not single photos."),
+    ] = None
+
+    def selection(self) -> Selection:
+        from tracker.batch import Selection
+
+        return Selection(start_s=self.start, end_s=self.end, seconds=self.seconds, film_rate=self.film)
+
+
+@with_option_groups
 def track(
     inputs: Annotated[
         list[str],
@@ -38,48 +140,10 @@ def track(
         ),
     ],
     output: _Out,
-    csv: Annotated[bool, typer.Option("--csv/--no-csv", help="OpenFace-compatible table.")] = True,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object per frame.")] = False,
-    video: Annotated[
-        bool,
-        typer.Option("--video", help="Annotated H.264 video with the source's times and audio; of photos, images."),
-    ] = False,
-    overlays: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="What --video shows, comma-separated: heatmap, contours, box, ids, points, confidence, "
-            "reconstruction (in insets), reconstruction_in_place, reconstruction_beside.  "
-            f"[default: {_DEFAULT_OVERLAYS}]",
-        ),
-    ] = None,
-    model: _Model = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help=BACKEND_HELP,
-        ),
-    ] = None,
-    detector: Annotated[
-        str | None, typer.Option(metavar="NAME", help="short_range or full_range.  [default: short_range]")
-    ] = None,
-    small_faces: Annotated[
-        bool, typer.Option("--small-faces", help="Also look for faces that are small in the frame: slow.")
-    ] = False,
-    max_faces: Annotated[int | None, typer.Option(metavar="N", min=1, help="Follow at most that many faces.")] = None,
-    smooth: Annotated[bool | None, typer.Option("--smooth/--no-smooth", help="One-Euro filter over time.")] = None,
-    start: Annotated[float | None, typer.Option(metavar="SECONDS", min=0, help="Begin at this time of a file.")] = None,
-    end: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0, help="Stop before this time of a file.")
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Stop after so long, cameras and streams too.")
-    ] = None,
-    film: Annotated[
-        float | None,
-        typer.Option(metavar="RATE", help="A folder's images are a film at RATE frames/s, not single photos."),
-    ] = None,
+    *,
+    files: _Files,
+    tracking: _Tracking,
+    part: _Part,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Compute again what is already there, and replace it.")
     ] = False,
@@ -93,59 +157,20 @@ def track(
     Run again with the same --out, a batch goes on where it stopped. Ctrl-C completes the files that are being written.
     An input that fails does not hold up the others. Exit code: 0 all done, 2 an input failed, 130 after Ctrl-C.
     """
-    from tracker.batch import OutputChoice, Selection
-
-    names = tuple(
-        name.strip() for name in (_DEFAULT_OVERLAYS if overlays is None else overlays).split(",") if name.strip()
-    )
-    if overlays is not None and not video:
-        raise FewmarkError("--overlays says what the annotated video shows; add --video")
-    choice = OutputChoice(csv=csv, jsonl=jsonl, video=video, overlays=names)
-    selection = Selection(start_s=start, end_s=end, seconds=seconds, film_rate=film)
-    settings = _settings(config, model, backend, detector, small_faces, max_faces, smooth)
+    with loading():
+        choice, selection, settings = files.choice(), part.selection(), tracking.config(config)
     _run(inputs, output, choice, selection, settings, overwrite=overwrite, model_dir=model_dir)
 
 
 def demo(output: _Out = Path("demo-output"), model: _Model = None, model_dir: _ModelDir = None) -> None:
     """Track the bundled clip: a table and an annotated video."""
-    from tracker.batch import OutputChoice, Selection
-    from tracker.files.assets import demo_clip
+    with loading():
+        from tracker.batch import OutputChoice, Selection
+        from tracker.files.assets import demo_clip
 
     choice = OutputChoice(csv=True, video=True, overlays=("heatmap", "contours", "confidence", "box"))
-    settings = _settings(None, model, smooth=True)
+    settings = _Tracking(model=model, smooth=True).config(None)
     _run([str(demo_clip())], output, choice, Selection(), settings, overwrite=True, model_dir=model_dir)
-
-
-def _settings(
-    path: Path | None,
-    model: str | None = None,
-    backend: str | None = None,
-    detector: str | None = None,
-    small_faces: bool = False,
-    max_faces: int | None = None,
-    smooth: bool | None = None,
-) -> TrackerConfig:
-    """The settings file, if any, with the options that were given laid over it."""
-    from dataclasses import replace
-
-    from tracker.config import TrackerConfig
-    from tracker.files.dataclass_toml import load_toml
-
-    config = load_toml(TrackerConfig, path) if path else TrackerConfig()
-    detection = replace(
-        config.detection,
-        detector=detector or config.detection.detector,
-        tiles=small_faces or config.detection.tiles,
-    )
-    tracking = config.tracking if max_faces is None else replace(config.tracking, max_faces=max_faces)
-    return replace(
-        config,
-        model=model or config.model,
-        backend=backend or config.backend,
-        smooth=config.smooth if smooth is None else smooth,
-        detection=detection,
-        tracking=tracking,
-    )
 
 
 def _run(
@@ -164,18 +189,25 @@ def _run(
         typer.Exit: at least one failed.
         KeyboardInterrupt: the user stopped it.
     """
-    from tracker.batch import plan_jobs, run_job
-    from tracker.following.pipeline import open_tracker
+    with loading():
+        from tracker.batch import plan_jobs, run_job
+        from tracker.following.pipeline import open_tracker
 
+        jobs = plan_jobs(inputs)
+        opened = open_tracker(config, model_dir=model_dir, report=say)
     failed: list[str] = []
     outputs: list[Path] = []
-    jobs = plan_jobs(inputs)
-    with (
-        open_tracker(config, model_dir=model_dir, report=say) as tracker,
-        graceful_stop() as stop,
-        _progress() as progress,
-    ):
+    with opened as tracker, graceful_stop() as stop, _progress() as progress:
         choice.check(tracker)
+        track_one = partial(
+            run_job,
+            tracker=tracker,
+            choice=choice,
+            out=output,
+            selection=selection,
+            overwrite=overwrite,
+            should_stop=stop,
+        )
         say(f"model {tracker.model.name}, backend {tracker.backend.name} ({tracker.backend.device})")
         for number, job in enumerate(jobs, start=1):
             if stop():
@@ -183,17 +215,7 @@ def _run(
             which = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
             try:
                 with _shown(progress, f"{which}{job.stem}", selection) as (on_open, on_result):
-                    report = run_job(
-                        job,
-                        tracker,
-                        choice,
-                        output,
-                        selection=selection,
-                        overwrite=overwrite,
-                        on_open=on_open,
-                        on_result=on_result,
-                        should_stop=stop,
-                    )
+                    report = track_one(job, on_open=on_open, on_result=on_result)
             except FewmarkError as error:
                 failed.append(job.name)
                 fail(str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -11,6 +12,7 @@ import typer
 
 from models.errors import FewmarkError
 from tracker.cli.console import emit, graceful_stop, out, warn
+from tracker.cli.option_groups import with_option_groups
 from tracker.cli.options import DATASET_NAMES
 
 if TYPE_CHECKING:
@@ -34,25 +36,10 @@ _LandmarkRecipe = Annotated[
     ),
 ]
 _Faces = Annotated[list[Path] | None, typer.Option(help="A folder that prepare-faces made; repeat for more.")]
-_Data = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="The data set's folder, or a file of labels; else as in the recipe.")
-]
-_Dataset = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help=f"What the data are, in place of what the recipe says: {DATASET_NAMES}."),
-]
-
 _StartFrom = Annotated[
     Path | None, typer.Option(metavar="FILE", help="What to start from, in place of what the recipe says.")
 ]
-_Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")]
-_Resume = Annotated[bool, typer.Option(help="Go on with an unfinished run.")]
 _Device = Annotated[str | None, typer.Option(help="A torch device; default: a GPU if there is one.")]
-_Devices = Annotated[
-    int, typer.Option(min=1, help="Processes on this machine, one a GPU; more than one needs the extra cluster.")
-]
-_NumNodes = Annotated[int, typer.Option(min=1, help="Machines; start the same command on each of them.")]
-_Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16, instead of the recipe's.")]
 
 train_app = typer.Typer(no_args_is_help=True, help="Make models.", rich_markup_mode=None)
 
@@ -62,53 +49,96 @@ def _train() -> None:
     """Make models."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """Where labelled faces come from, in place of what a recipe says."""
+
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The data set's folder, or a file of labels; else as in the recipe."),
+    ] = None
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help=f"What the data are, in place of what the recipe says: {DATASET_NAMES}."),
+    ] = None
+
+    def of(self, config: LandmarkRecipe) -> tuple[LandmarkRecipe, Path]:
+        """The recipe with what was named in place of its own, and where the data lie."""
+        from dataclasses import replace
+
+        root = self.data or config.data.root
+        if root is None:
+            raise FewmarkError(
+                f"recipe {config.name}: names no data; pass --data with the folder, or the file of labels"
+            )
+        return (replace(config, data=replace(config.data, dataset=self.dataset)) if self.dataset else config), root
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the commands that train one network have in common."""
+
+    start_from: _StartFrom = None
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/<name>.")] = None
+    resume: Annotated[bool, typer.Option(help="Go on with an unfinished run.")] = False
+    device: _Device = None
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processes on this machine, one a GPU; more than one needs the extra cluster.")
+    ] = 1
+    num_nodes: Annotated[int, typer.Option(min=1, help="Machines; start the same command on each of them.")] = 1
+    precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16, instead of the recipe's.")] = None
+
+    def recipe(self, kind: type[Recipe], named: Path) -> Recipe:
+        """A recipe file or a shipped recipe, with what was named in place of its own."""
+        from training.engine.precision import with_precision
+
+        return with_precision(_read_recipe(kind, named, self.start_from), self.precision)
+
+    def folder(self, config: AutoencoderRecipe | DescriptorRecipe | LandmarkRecipe) -> Path:
+        """Where the run leaves its files."""
+        return self.output or Path("runs") / config.name
+
+    def carry_out(self, train: Callable[..., Path | None]) -> None:
+        """Trains, and says where the result is; a run that was stopped ends as Ctrl-C does, in every process."""
+        from training.engine.processes import start_processes
+
+        with graceful_stop() as stop:
+            processes = start_processes(self.device, self.devices, self.num_nodes)
+            path = train(resume=self.resume, processes=processes, should_stop=stop)
+        if stop.made or (path is None and processes.is_main):
+            raise KeyboardInterrupt
+        if path is not None:
+            emit(str(path))
+
+
 @train_app.command("autoencoder")
-def train_autoencoder(
-    recipe: _AutoencoderRecipe,
-    faces: _Faces = None,
-    start_from: _StartFrom = None,
-    output: _Out = None,
-    resume: _Resume = False,
-    device: _Device = None,
-    devices: _Devices = 1,
-    num_nodes: _NumNodes = 1,
-    precision: _Precision = None,
-) -> None:
+@with_option_groups
+def train_autoencoder(recipe: _AutoencoderRecipe, faces: _Faces = None, *, run: _Run) -> None:
     """Stage 1: train the adversarial autoencoder on faces without labels."""
     from training.config import AutoencoderRecipe
     from training.stages.autoencoder_stage import train_autoencoder
 
-    config = _read_recipe(AutoencoderRecipe, recipe, precision, start_from)
-    run = partial(train_autoencoder, config, _faces_of(config, faces), output or _folder_of(config), resume=resume)
-    _carry_out(run, device, devices, num_nodes)
+    config = run.recipe(AutoencoderRecipe, recipe)
+    run.carry_out(partial(train_autoencoder, config, _faces_of(config, faces), run.folder(config)))
 
 
 @train_app.command("descriptors")
-def train_descriptors(
-    recipe: _DescriptorRecipe,
-    faces: _Faces = None,
-    start_from: _StartFrom = None,
-    output: _Out = None,
-    resume: _Resume = False,
-    device: _Device = None,
-    devices: _Devices = 1,
-    num_nodes: _NumNodes = 1,
-    precision: _Precision = None,
-) -> None:
+@with_option_groups
+def train_descriptors(recipe: _DescriptorRecipe, faces: _Faces = None, *, run: _Run) -> None:
     """Between the stages: teach a network to find places of a face again, on faces without labels."""
     from training.config import DescriptorRecipe
     from training.stages.descriptor_stage import train_descriptors
 
-    config = _read_recipe(DescriptorRecipe, recipe, precision, start_from)
-    run = partial(train_descriptors, config, _faces_of(config, faces), output or _folder_of(config), resume=resume)
-    _carry_out(run, device, devices, num_nodes)
+    config = run.recipe(DescriptorRecipe, recipe)
+    run.carry_out(partial(train_descriptors, config, _faces_of(config, faces), run.folder(config)))
 
 
 @train_app.command("few-shot")
+@with_option_groups
 def train_few_shot(
     recipe: _LandmarkRecipe,
-    data: _Data = None,
-    dataset: _Dataset = None,
+    *,
+    labels: _Labels,
     sizes: Annotated[
         str, typer.Option(metavar="N,N...", help="Numbers of labelled faces, or all.")
     ] = "1,10,50,158,315,630,all",
@@ -122,8 +152,7 @@ def train_few_shot(
     from training.config import LandmarkRecipe
     from training.engine.processes import start_processes
 
-    config = _read_recipe(LandmarkRecipe, recipe, None, start_from)
-    config, root = _with_data(config, data, dataset)
+    config, root = labels.of(_read_recipe(LandmarkRecipe, recipe, start_from))
     folder = output or Path("runs") / f"few-shot-{config.name}"
     wanted = few_shot.parse_sizes(sizes)
     with graceful_stop() as stop:
@@ -144,46 +173,29 @@ def train_few_shot(
 
 
 @train_app.command("landmarks")
-def train_landmarks(
-    recipe: _LandmarkRecipe,
-    data: _Data = None,
-    dataset: _Dataset = None,
-    start_from: _StartFrom = None,
-    output: _Out = None,
-    resume: _Resume = False,
-    device: _Device = None,
-    devices: _Devices = 1,
-    num_nodes: _NumNodes = 1,
-    precision: _Precision = None,
-) -> None:
+@with_option_groups
+def train_landmarks(recipe: _LandmarkRecipe, *, labels: _Labels, run: _Run) -> None:
     """Train the landmark path of a network on labelled faces. The model is named after the run's folder."""
     from dataclasses import replace
 
     from training.config import LandmarkRecipe
     from training.stages.landmark_stage import train_landmarks
 
-    config = _read_recipe(LandmarkRecipe, recipe, precision, start_from)
-    config, root = _with_data(config, data, dataset)
-    folder = output or _folder_of(config)
+    config, root = labels.of(run.recipe(LandmarkRecipe, recipe))
+    folder = run.folder(config)
     config = replace(config, name=folder.resolve().name)  # models of one recipe are told apart by it
-    run = partial(train_landmarks, config, root, folder, resume=resume, report=warn)
-    _carry_out(run, device, devices, num_nodes)
+    run.carry_out(partial(train_landmarks, config, root, folder, report=warn))
 
 
-def _read_recipe(kind: type[Recipe], named: Path, precision: str | None, start_from: Path | None) -> Recipe:
-    """A recipe file or a shipped recipe, with precision and start that were named in place of its own."""
+def _read_recipe(kind: type[Recipe], named: Path, start_from: Path | None) -> Recipe:
+    """A recipe file or a shipped recipe, with the start that was named in place of its own."""
     from dataclasses import replace
 
     from tracker.files.dataclass_toml import load_toml
-    from training.engine.precision import with_precision
     from training.recipes import find_recipe
 
-    config = with_precision(load_toml(kind, find_recipe(named)), precision)
+    config = load_toml(kind, find_recipe(named))
     return replace(config, start_from=start_from) if start_from else config
-
-
-def _folder_of(config: AutoencoderRecipe | DescriptorRecipe | LandmarkRecipe) -> Path:
-    return Path("runs") / config.name
 
 
 def _faces_of(config: AutoencoderRecipe | DescriptorRecipe, named: list[Path] | None) -> list[Path]:
@@ -194,26 +206,3 @@ def _faces_of(config: AutoencoderRecipe | DescriptorRecipe, named: list[Path] | 
             f"recipe {config.name}: names no faces; pass --faces FOLDER (`fewmark prepare-faces` makes one)"
         )
     return roots
-
-
-def _with_data(config: LandmarkRecipe, data: Path | None, dataset: str | None) -> tuple[LandmarkRecipe, Path]:
-    """The recipe with what was named in place of its own, and where the data lie."""
-    from dataclasses import replace
-
-    root = data or config.data.root
-    if root is None:
-        raise FewmarkError(f"recipe {config.name}: names no data; pass --data with the folder, or the file of labels")
-    return (replace(config, data=replace(config.data, dataset=dataset)) if dataset else config), root
-
-
-def _carry_out(run: Callable[..., Path | None], device: str | None, devices: int, num_nodes: int) -> None:
-    """Trains, and says where the result is; a run that was stopped ends as Ctrl-C does, in every process."""
-    from training.engine.processes import start_processes
-
-    with graceful_stop() as stop:
-        processes = start_processes(device, devices, num_nodes)
-        path = run(processes=processes, should_stop=stop)
-    if stop.made or (path is None and processes.is_main):
-        raise KeyboardInterrupt
-    if path is not None:
-        emit(str(path))

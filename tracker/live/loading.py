@@ -29,7 +29,7 @@ class TrackerFacts:
     device: str
     passed_over: tuple[PassedOver, ...]  # why no better backend runs
     scheme: LandmarkScheme
-    reconstructs: bool
+    why_no_reconstruction: str  # "" if there can be one
     confidence_meaning: str = ""  # see FaceModel.confidence_meaning
 
 
@@ -42,7 +42,7 @@ def facts_of(tracker: FaceTracker) -> TrackerFacts:
         device=tracker.backend.device,
         passed_over=tracker.backends_passed_over,
         scheme=tracker.model.scheme,
-        reconstructs=tracker.model.reconstructs,
+        why_no_reconstruction=tracker.model.why_no_reconstruction,
         confidence_meaning=tracker.model.confidence_meaning,
     )
 

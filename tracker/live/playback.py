@@ -12,7 +12,7 @@ from models.errors import FewmarkError
 from tracker.live.settings import SourceRequest
 from tracker.sources import CameraSource, FrameSource, find_camera, list_cameras, open_source
 from tracker.sources.base import SingleUseSource
-from tracker.sources.decoding import FALLBACK_RATE
+from tracker.sources.media_facts import FALLBACK_RATE
 from tracker.sources.opening import CAMERA_PREFIX
 from tracker.types import Frame
 
@@ -41,7 +41,7 @@ class PacedSource(SingleUseSource):
         if self._source.info.are_stills:
             self._source.close()
             raise FewmarkError(f"{self._name}: photos are no live source; name a video or a camera")
-        self.info = replace(self._source.info, frame_count=None, is_live=True, has_audio=False)
+        self.info = replace(self._source.info, frame_count=None, is_live=True, has_audio=False, pixel_aspect=1.0)
         self._step_s = 1 / (self.info.frame_rate or FALLBACK_RATE)
 
     def close(self) -> None:

@@ -160,7 +160,7 @@ class Recorder:
     def _write(self, sinks: dict[str, ResultSink], picture: LivePicture, start_s: float) -> None:
         result = picture.tracked.result
         time_s = result.frame.time_s - start_s
-        frame = replace(result.frame, index=self.frames, time_s=time_s)
+        frame = replace(result.frame, index=self.frames, time_s=time_s, pixel_aspect=1.0)  # the recording's own
         for kind, sink in sinks.items():
             shown = replace(frame, image=picture.image) if kind == "annotated" else frame
             sink.write(replace(result, frame=shown))

@@ -24,7 +24,8 @@ def pick_landmark(result: TrackingResult, x: float, y: float, *, least_reach_px:
     """The landmark nearest to a position, None if none is near.
 
     Args:
-        x, y: pixels of the picture that ``render`` made; its second half, if it has one, counts as the first.
+        x: pixels of the picture that ``render`` made; its second half, if it has one, counts as the first.
+        y: likewise.
         least_reach_px: how far away a landmark may at least be, however small its face.
     """
     width = result.frame.image.shape[1]

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import av
 import numpy as np
-from av.container import InputContainer
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from tracker.sources.media_facts import time_base_s
+from tracker.sources.video_input import VideoInput
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,20 +24,25 @@ class FrameTable:
         return int(np.searchsorted(self.keyframes, index, side="right")) - 1
 
 
-def scan_frames(container: InputContainer, stream: VideoStream) -> FrameTable | None:
+def scan_frames(video: VideoInput, first_s: float) -> FrameTable | None:
     """Reads the packets of a video to their end, as far as the file can be read.
+
+    Args:
+        first_s: presentation time of the first frame that can be decoded; pictures before it, as an open group of
+            pictures leaves them at a cut, are no frames.
 
     Returns:
         None where the packets don't tell the frames' times, or tell one time twice.
     """
+    time_base_s = video.facts.time_base_s
     times: list[int] = []
     key_times: list[int] = []
     try:
-        for packet in container.demux(stream):
-            if packet.size == 0 or packet.is_discard:
-                continue
+        for packet in video.packets():
             if packet.pts is None:
                 return None
+            if packet.pts * time_base_s < first_s:
+                continue
             times.append(packet.pts)
             if packet.is_keyframe:
                 key_times.append(packet.pts)
@@ -49,4 +52,4 @@ def scan_frames(container: InputContainer, stream: VideoStream) -> FrameTable | 
     if not len(pts) or len(pts) != len(times):
         return None
     keyframes = np.unique(np.append(np.searchsorted(pts, np.array(key_times, np.int64)), 0))
-    return FrameTable(pts, pts.astype(np.float64) * time_base_s(stream), keyframes)
+    return FrameTable(pts, pts.astype(np.float64) * time_base_s, keyframes)

@@ -10,7 +10,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.sources.images import ImageFiles, list_images, read_image
+from tracker.sources.images import ImageFiles, list_stills
 from tracker.types import Frame, SourceInfo
 
 
@@ -49,12 +49,12 @@ class ImageReader(FrameReader):
         with ImageFiles(path, film_rate=film_rate) as source:
             self.info = source.info
         self._rate = film_rate or 1.0
-        self._paths = list_images(path) if path.is_dir() else [path]
-        self.time_s = np.arange(len(self._paths)) / self._rate
+        self._stills = list_stills(path)
+        self.time_s = np.arange(len(self._stills)) / self._rate
 
     def read(self, index: int, is_cancelled: Callable[[], bool] = lambda: False) -> Frame | None:
-        path = self._paths[index]
-        return Frame(read_image(path), index, index / self._rate, path.name)
+        still = self._stills[index]
+        return Frame(still.read(), index, index / self._rate, still.name)
 
     def close(self) -> None:
         """No file is kept open."""

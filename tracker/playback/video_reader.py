@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
 import numpy as np
-from av.codec.context import ThreadType
-from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from models.errors import FewmarkError
+from tracker.playback.frame_cache import FrameCache
 from tracker.playback.frame_table import FrameTable, scan_frames
 from tracker.playback.reader import FrameReader
-from tracker.sources.decoding import DecodeTally, UprightRgb, decode_frames, error_text, video_stream
-from tracker.sources.video_file import VideoFile
+from tracker.sources.decoding import DecodeTally, error_text
+from tracker.sources.frame_maker import FrameMaker
+from tracker.sources.video_file import VideoFile, open_video
 from tracker.types import Frame
-
-CACHE_BYTES = 256 << 20  # of decoded frames, in the codec's own format: 180 frames at 720p, 80 at 1080p
 
 
 class VideoReader(FrameReader):
@@ -36,11 +33,10 @@ class VideoReader(FrameReader):
         self._path = path
         with VideoFile(path) as source:  # says in a sentence what is wrong with a file that can't be shown
             self.info, first_s = source.info, next(iter(source)).time_s
-        self._container, self._stream = self._open()
-        container, stream = self._open()
-        with container:
-            table = scan_frames(container, stream)
-        is_avi = self._container.format.name == "avi"
+        self._input = open_video(path)
+        is_avi = self._input.facts.decode_times_only
+        with open_video(path) as video:
+            table = scan_frames(video, -math.inf if is_avi else first_s)
         self._counts = table is None or is_avi
         self._table = table or self._table_by_decoding()
         self.time_s = self._table.time_s
@@ -48,14 +44,13 @@ class VideoReader(FrameReader):
             self.time_s = self.time_s + (first_s - self.time_s[0])
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._position = len(self.time_s)  # index of the frame that decoding on would give
-        self._cache: OrderedDict[int, av.VideoFrame] = OrderedDict()
-        self._cached_bytes = 0
-        self._to_rgb: UprightRgb | None = None
+        self._cache: FrameCache[av.VideoFrame] = FrameCache(_bytes_of)
+        self._maker: FrameMaker | None = None
 
     def close(self) -> None:
         self._frames = iter(())
         self._cache.clear()
-        self._container.close()
+        self._input.close()
 
     def read(self, index: int, is_cancelled: Callable[[], bool] = lambda: False) -> Frame | None:
         if not 0 <= index < len(self.time_s):
@@ -64,8 +59,8 @@ class VideoReader(FrameReader):
         if found is None:
             return None
         decoded = self._cache[found]
-        self._to_rgb = self._to_rgb or UprightRgb(decoded)
-        return Frame(self._to_rgb(decoded), found, float(self.time_s[found]))
+        self._maker = self._maker or self._input.frame_maker(decoded)
+        return self._maker.frame(decoded, found, float(self.time_s[found]))
 
     def _decode_to(self, index: int, is_cancelled: Callable[[], bool]) -> int | None:
         """Puts the frame into the cache and returns its index, or that of one near it; None: cancelled."""
@@ -93,7 +88,7 @@ class VideoReader(FrameReader):
             for decoded in self._frames:
                 found = self._index_of(decoded)
                 self._position = found + 1
-                self._remember(found, decoded)
+                self._cache.put(found, decoded)
                 if found >= index:
                     return found
                 if is_cancelled():
@@ -109,33 +104,20 @@ class VideoReader(FrameReader):
         return min(int(np.searchsorted(self._table.pts, decoded.pts)), len(self.time_s) - 1)
 
     def _start_at(self, keyframe: int) -> None:
-        """Makes ``keyframe`` the next frame that is decoded."""
+        """Makes ``keyframe`` the next frame that is decoded, or the first where the format can't be wound."""
+        try:
+            if keyframe > 0:
+                self._input.seek(int(self._table.pts[keyframe]))
+        except av.FFmpegError:
+            keyframe = 0
         try:
             if keyframe == 0:  # not every format can be wound back
-                self._container.close()
-                self._container, self._stream = self._open()
-            else:
-                self._container.seek(int(self._table.pts[keyframe]), stream=self._stream)
+                self._input.close()
+                self._input = open_video(self._path)
         except (av.FFmpegError, OSError) as error:
             raise FewmarkError(f"{self._path}: cannot be read any more ({error_text(error)}); open it again") from error
-        self._frames = decode_frames(self._container, self._stream, DecodeTally())
+        self._frames = self._input.decode(DecodeTally())
         self._position = keyframe
-
-    def _remember(self, index: int, decoded: av.VideoFrame) -> None:
-        if index in self._cache:
-            self._cache.move_to_end(index)
-            return
-        self._cache[index] = decoded
-        self._cached_bytes += _bytes_of(decoded)
-        while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
-            _, oldest = self._cache.popitem(last=False)
-            self._cached_bytes -= _bytes_of(oldest)
-
-    def _open(self) -> tuple[InputContainer, VideoStream]:
-        container = av.open(f"file:{self._path}", metadata_errors="replace")
-        stream = video_stream(container, str(self._path))
-        stream.codec_context.thread_type = ThreadType.AUTO
-        return container, stream
 
     def _table_by_decoding(self) -> FrameTable:
         with VideoFile(self._path) as source:

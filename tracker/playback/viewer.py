@@ -18,7 +18,6 @@ from tracker.backends import choose_backend
 from tracker.backends.base import Backend
 from tracker.batch.results import StoredResults
 from tracker.following.face_pictures import add_pictures, pictures_for
-from tracker.following.pipeline import NO_RECONSTRUCTION
 from tracker.geometry.crop import cut_crop
 from tracker.overlays import OverlayContext, render
 from tracker.playback.player import Failed, Opened, Player, PlayerEvent, Shown
@@ -227,8 +226,8 @@ def _trouble(opened: _Network | FewmarkError | None, offer: _Offer) -> str:
     if not isinstance(opened, _Network):
         return str(opened)
     model = opened.model
-    if pictures_for(offer.style.overlays).reconstructions and not model.reconstructs:
-        return NO_RECONSTRUCTION.format(model.name)
+    if pictures_for(offer.style.overlays).reconstructions and (why := model.why_no_reconstruction):
+        return why
     size = model.network.config.input_size
     if any(face.crop_size not in (0, size) for face in offer.result.faces):
         return f"model {model.name} does not fit these results (other crops); process the video again"

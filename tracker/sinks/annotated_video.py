@@ -30,7 +30,8 @@ class AnnotatedVideoSink(ResultSink):
         draw: result -> uint8 (H, W, 3) RGB, for example ``functools.partial`` of ``overlays.render``.
         audio_from: a file whose audio is put under the video; its times are those of the frames.
         start_s: where the tracked range begins in the source; this source time becomes 0 in the video.
-        crf, preset: quality and speed of x264, as in ``mp4_writer``.
+        crf: quality of x264, as in ``mp4_writer``.
+        preset: its speed, likewise.
 
     Raises:
         FewmarkError: the file can't be created, ``audio_from`` can't be read, PyAV lacks libx264.

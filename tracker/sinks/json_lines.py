@@ -6,9 +6,9 @@ Frame:   {"frame": int from 0, "time_s": float, "name": str where the frame is a
 Face:    {"id": int, "box": [left, top, right, bottom], "score": 0..1, "points": [[x, y] * K], "confidence": [0..1 * K],
           "crop_size": int, "frame_from_crop": [[a, b, c], [d, e, f]], "recon_error": 0..255 where one was asked for}
 
-Positions are frame pixels, (0, 0) the centre of the top-left one; ``frame_from_crop`` maps the pixels of the crop that
-the network saw to them, so that its heatmaps can be made again. Floats have three decimals, times and matrices six; a
-value that is not finite is null.
+Positions are pixels of the file, (0, 0) the centre of the top-left one; ``frame_from_crop`` maps the pixels of the crop
+that the network saw to them, so that its heatmaps can be made again. Floats have three decimals, times and matrices
+six; a value that is not finite is null.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from models.landmark_schemes import LandmarkScheme
+from tracker.geometry.pixel_aspect import in_file_pixels
 from tracker.sinks.base import LineFile, ResultSink
 from tracker.types import TrackedFace, TrackingResult
 
@@ -60,7 +61,7 @@ class JsonLinesSink(ResultSink):
         record: dict[str, Any] = {"frame": frame.index, "time_s": _rounded(frame.time_s, 6)}
         if frame.name:
             record["name"] = frame.name
-        record["faces"] = [_face_record(face) for face in result.faces]
+        record["faces"] = [_face_record(face) for face in in_file_pixels(result)]
         self._lines.append(_line(record))
 
     def close(self) -> None:

@@ -3,9 +3,9 @@
 Columns, in this order, for a scheme of K landmarks:
 
     frame,face_id,timestamp,confidence,success      frame from 1, timestamp in seconds, success 0 or 1
-    x_0..x_{K-1}, y_0..y_{K-1}                      frame pixels; all x before all y
+    x_0..x_{K-1}, y_0..y_{K-1}                      pixels of the file; all x before all y
     c_0..c_{K-1}                                    confidence of each landmark, 0..1
-    bbox_x,bbox_y,bbox_w,bbox_h                     left, top, width, height in frame pixels
+    bbox_x,bbox_y,bbox_w,bbox_h                     left, top, width, height in the same
     recon_error                                     0..255; empty where no reconstruction was asked for
     source                                          the file that the row comes from
 
@@ -20,6 +20,7 @@ import math
 from pathlib import Path
 
 from models.landmark_schemes import LandmarkScheme
+from tracker.geometry.pixel_aspect import in_file_pixels
 from tracker.sinks.base import LineFile, ResultSink
 from tracker.types import TrackedFace, TrackingResult
 
@@ -60,7 +61,7 @@ class OpenFaceCsvSink(ResultSink):
         else:
             rows = [
                 [frame, str(face.face_id), timestamp, _fixed(face.box.score), "1", *_measurements(face), source]
-                for face in result.faces
+                for face in in_file_pixels(result)
             ]
         self._lines.append(_csv(rows))
 

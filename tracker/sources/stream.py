@@ -9,22 +9,14 @@ from itertools import chain
 
 import av
 from av.codec.context import ThreadType
-from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from models.errors import FewmarkError
 from tracker.sources.base import SingleUseSource
-from tracker.sources.decoding import (
-    FALLBACK_RATE,
-    DecodeTally,
-    PresentationClock,
-    UprightRgb,
-    decode_frames,
-    error_text,
-    video_stream,
-)
-from tracker.sources.media_facts import duration_s, frame_count, frame_rate, time_base_s
-from tracker.types import Frame, SourceInfo
+from tracker.sources.decoding import DecodeTally, error_text
+from tracker.sources.frame_maker import FrameMaker
+from tracker.sources.presentation_clock import PresentationClock
+from tracker.sources.video_input import VideoInput
+from tracker.types import Frame
 
 OPEN_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 5.0
@@ -67,21 +59,16 @@ class NetworkStream(SingleUseSource):
         self._first_backoff_s = first_backoff_s
         self._tally = DecodeTally()
         try:
-            self._container, self._stream = self._open()
+            self._input = self._open()
         except (av.FFmpegError, OSError) as error:
             raise FewmarkError(
                 f"{self._name}: cannot be opened ({error_text(error)}); check the address and that it is being sent"
             ) from error
         self._frames = self._read()
         try:
-            rate = frame_rate(self._stream)
-            count = frame_count(self._container, self._stream)
-            duration = duration_s(self._container, self._stream)
-            start_s = (self._stream.start_time or 0) * time_base_s(self._stream)
-            self._end_s = None if duration is None else start_s + duration
-            self._step_s = 1.0 / (rate or FALLBACK_RATE)
-            self._clock = PresentationClock(time_base_s(self._stream), rate)
-            has_audio = bool(self._container.streams.audio)
+            self._facts = self._input.facts
+            self._is_live = self._facts.end_s is None
+            self._clock = PresentationClock(self._facts)
             first = next(self._frames, None)
             if first is None:
                 raise FewmarkError(f"{self._name}: no frame could be decoded; check what is being sent")
@@ -89,10 +76,7 @@ class NetworkStream(SingleUseSource):
             self.close()
             raise
         self._first = first
-        height, width = first.image.shape[:2]
-        is_live = self._end_s is None
-        count = None if is_live else count
-        self.info = SourceInfo(self._name, width, height, rate, count, is_live=is_live, has_audio=has_audio)
+        self.info = self._facts.source_info(self._name, first, is_live=self._is_live)
 
     def _iterate(self) -> Iterator[Frame]:
         return chain([self._first], self._frames)
@@ -100,18 +84,10 @@ class NetworkStream(SingleUseSource):
     def close(self) -> None:
         super().close()
         self._frames.close()
-        self._container.close()
+        self._input.close()
 
-    def _open(self) -> tuple[InputContainer, VideoStream]:
-        container = av.open(self._url, options=_OPTIONS, timeout=self._timeouts_s, metadata_errors="replace")
-        try:
-            stream = video_stream(container, self._name)
-        except BaseException:
-            container.close()
-            raise
-        # Not frame threads: they hold one frame per thread back.
-        stream.codec_context.thread_type = ThreadType.SLICE
-        return container, stream
+    def _open(self) -> VideoInput:
+        return VideoInput(self._url, self._name, threads=ThreadType.SLICE, options=_OPTIONS, timeout=self._timeouts_s)
 
     def _read(self) -> Generator[Frame]:
         index = 0
@@ -119,21 +95,21 @@ class NetworkStream(SingleUseSource):
         lost = False
         last_frame_at = 0.0  # perf_counter
         while True:
-            to_rgb: UprightRgb | None = None
+            maker: FrameMaker | None = None
             cause = "the sender closed it"
             try:
                 if failures:
-                    self._container.close()
-                    self._container, self._stream = self._open()
-                for decoded in decode_frames(self._container, self._stream, self._tally):
-                    if lost and self._end_s is not None and self._was_delivered(decoded):
+                    self._input.close()
+                    self._input = self._open()
+                for decoded in self._input.decode(self._tally):
+                    if lost and not self._is_live and self._was_delivered(decoded):
                         continue
-                    if lost and self._end_s is None:
-                        gap_s = max(time.perf_counter() - last_frame_at, self._step_s)
+                    if lost and self._is_live:
+                        gap_s = max(time.perf_counter() - last_frame_at, self._facts.step_s)
                         self._clock.carry_on_from(decoded, (self._clock.last_s or 0.0) + gap_s)
                     lost, failures, last_frame_at = False, 0, time.perf_counter()
-                    to_rgb = to_rgb or UprightRgb(decoded)
-                    yield Frame(to_rgb(decoded), index, self._clock.time_of(decoded))
+                    maker = maker or self._input.frame_maker(decoded)
+                    yield maker.frame(decoded, index, self._clock.time_of(decoded))
                     index += 1
             except (av.FFmpegError, OSError) as error:
                 cause = error_text(error)
@@ -155,13 +131,11 @@ class NetworkStream(SingleUseSource):
     def _was_delivered(self, frame: av.VideoFrame) -> bool:
         """Whether a recording that was opened again is still at frames that came before the loss."""
         last_s = self._clock.last_s
-        return last_s is not None and frame.pts is not None and frame.pts * time_base_s(self._stream) <= last_s
+        return last_s is not None and frame.pts is not None and frame.pts * self._facts.time_base_s <= last_s
 
     def _is_complete(self) -> bool:
-        last_s = self._clock.last_s
-        if self._end_s is None or last_s is None:
-            return False
-        return last_s + self._step_s >= self._end_s - max(_END_TOLERANCE_S, 3 * self._step_s)
+        some_came = self._clock.last_s is not None
+        return not self._is_live and some_came and self._facts.reaches_end(self._clock.end_s, _END_TOLERANCE_S)
 
 
 def without_password(url: str) -> str:

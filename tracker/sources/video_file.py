@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
 import av
-from av.codec.context import ThreadType
-from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from models.errors import FewmarkError
 from tracker.sources.base import ReadAheadSource, check_time_range
-from tracker.sources.decoding import (
-    FALLBACK_RATE,
-    DecodeTally,
-    PresentationClock,
-    UprightRgb,
-    decode_frames,
-    error_text,
-    video_stream,
-)
-from tracker.sources.media_facts import duration_s, frame_count, frame_rate, time_base_s
-from tracker.types import Frame, SourceInfo
+from tracker.sources.cut_off import is_whole, sign_of_cut
+from tracker.sources.decoding import DecodeTally, error_text
+from tracker.sources.file_kind import JPEG, read_head
+from tracker.sources.frame_maker import FrameMaker
+from tracker.sources.presentation_clock import PresentationClock
+from tracker.sources.video_input import VideoInput
+from tracker.types import Frame
 
-_TRANSPORT_SYNC = 0x47
-# Bytes of a packet, and where in it the sync byte stands (ISO 13818-1; with a time code before; with error correction).
-_TRANSPORT_PACKETS = {188: 0, 192: 4, 204: 0}
 _END_TOLERANCE_S = 0.25  # headers round durations, and edit lists trim a few frames
 
 
@@ -54,26 +45,21 @@ class VideoFile(ReadAheadSource):
         check_time_range(self._name, start_s, end_s)
         self._check_file()
         self._tally = DecodeTally()
-        self._container, self._stream = self._open()
+        self._input = self._open()
         try:
-            rate, count = frame_rate(self._stream), frame_count(self._container, self._stream)
-            has_audio = bool(self._container.streams.audio)
-            decode_times_only = self._container.format.name == "avi"
-            self._clock = PresentationClock(time_base_s(self._stream), rate, decode_times_only=decode_times_only)
-            self._step_s = 1.0 / (rate or FALLBACK_RATE)
-            self._expected_end_s = self._announced_end_s()
+            self._facts = self._input.facts
+            self._clock = PresentationClock(self._facts)
             first = self._start(self._read())
             if first is None:
                 raise FewmarkError(self._why_no_frame())
         except BaseException:
             self.close()
             raise
-        height, width = first.image.shape[:2]
-        self.info = SourceInfo(self._name, width, height, rate, count, is_live=False, has_audio=has_audio)
+        self.info = self._facts.source_info(self._name, first, is_live=False)
 
     def close(self) -> None:
         super().close()
-        self._container.close()
+        self._input.close()
 
     def _check_file(self) -> None:
         try:
@@ -82,25 +68,17 @@ class VideoFile(ReadAheadSource):
         except OSError as error:
             raise FewmarkError(f"{self._name}: cannot be read ({error_text(error)}); check the path") from error
 
-    def _open(self) -> tuple[InputContainer, VideoStream]:
+    def _open(self) -> VideoInput:
         try:
-            # With "file:", a colon in a name is no protocol.
-            container = av.open(f"file:{self._path}", metadata_errors="replace")
+            return open_video(self._path)
         except (av.FFmpegError, OSError) as error:
             raise FewmarkError(
                 f"{self._name}: cannot be opened as a video ({error_text(error)}); "
                 "it is not a video, or was cut off before its index was written"
             ) from error
-        try:
-            stream = video_stream(container, self._name)
-        except BaseException:
-            container.close()
-            raise
-        stream.codec_context.thread_type = ThreadType.AUTO
-        return container, stream
 
     def _read(self) -> Generator[Frame]:
-        to_rgb: UprightRgb | None = None
+        maker: FrameMaker | None = None
         reached_end = True
         try:
             for index, decoded in self._decode():
@@ -110,8 +88,8 @@ class VideoFile(ReadAheadSource):
                 if self._end_s is not None and time_s >= self._end_s:
                     reached_end = False
                     break
-                to_rgb = to_rgb or UprightRgb(decoded)
-                yield Frame(to_rgb(decoded), index, time_s)
+                maker = maker or self._input.frame_maker(decoded)
+                yield maker.frame(decoded, index, time_s)
         except av.FFmpegError as error:
             self.warnings.append(f"{self._name}: reading stopped early ({error_text(error)}); the rest is missing")
         self.warnings += self._tally.warnings(self._name)
@@ -124,30 +102,34 @@ class VideoFile(ReadAheadSource):
         target = self._locate_start()
         if target is not None:
             index, pts = target
-            self._container.seek(pts, stream=self._stream)
-            frames = decode_frames(self._container, self._stream, self._tally)
+            with suppress(av.FFmpegError):  # not every format can be wound
+                self._input.seek(pts)
+            frames = self._input.decode(self._tally)
             first = next((frame for frame in frames if frame.pts is not None and frame.pts >= pts), None)
             if first is not None and first.pts == pts:
                 yield from enumerate(chain([first], frames), index)
                 return
-            self._container.close()
-            self._container, self._stream = self._open()
+            self._input.close()
+            self._input = self._open()
             self._tally = DecodeTally()
-        yield from enumerate(decode_frames(self._container, self._stream, self._tally))
+        yield from enumerate(self._input.decode(self._tally))
 
     def _locate_start(self) -> tuple[int, int] | None:
         """Index and pts of the first frame at or after the start, from packet times; None: decode from the front."""
-        if not self._start_s or self._container.format.name == "avi":
+        if not self._start_s or self._facts.decode_times_only:
             return None
-        container, stream = self._open()
-        with container:
-            start = self._start_s / time_base_s(stream)
+        with self._open() as video:
+            shown = next(video.decode(DecodeTally()), None)
+        if shown is None or shown.pts is None:
+            return None
+        with self._open() as video:
+            start = self._start_s / self._facts.time_base_s
             before, first = 0, None
-            for packet in container.demux(stream):
-                if packet.size == 0 or packet.is_discard:
-                    continue
+            for packet in video.packets():
                 if packet.pts is None:
                     return None
+                if packet.pts < shown.pts:  # of an open group of pictures whose first ones were cut off
+                    continue
                 if packet.pts < start:
                     before += 1
                 elif first is None or packet.pts < first:
@@ -157,47 +139,23 @@ class VideoFile(ReadAheadSource):
                     break
         return None if first is None else (before, first)
 
-    def _announced_end_s(self) -> float | None:
-        duration = duration_s(self._container, self._stream)
-        if duration is None:
-            return None
-        return (self._stream.start_time or 0) * time_base_s(self._stream) + duration
-
     def _warn_of_times(self) -> None:
         if self._clock.frames_without_time:
             self.warnings.append(
                 f"{self._name}: {self._clock.frames_without_time} frames have no usable presentation time; "
-                f"placed {1000 * self._step_s:.1f} ms after the frame before"
+                f"placed {1000 * self._facts.step_s:.1f} ms after the frame before"
             )
 
     def _warn_if_cut_off(self) -> None:
-        if self._clock.last_s is None:
+        if self._clock.last_s is None or is_whole(self._path, self._input.format):
             return
-        end_s = self._clock.last_s + self._step_s
-        if self._expected_end_s is not None and end_s < self._expected_end_s - max(_END_TOLERANCE_S, 3 * self._step_s):
+        if not self._facts.reaches_end(self._clock.end_s, _END_TOLERANCE_S):
             self.warnings.append(
-                f"{self._name}: ends at {end_s:.2f} s, but its header announces {self._expected_end_s:.2f} s; "
+                f"{self._name}: ends at {self._clock.end_s:.2f} s, but its header announces {self._facts.end_s:.2f} s; "
                 "the file is cut off"
             )
-        elif self._container.format.name == "gif" and not self._ends_with(b";"):
-            self.warnings.append(f"{self._name}: ends without the mark that closes a GIF; the file is cut off")
-        elif self._container.format.name == "mpegts" and self._ends_within_a_packet():
-            self.warnings.append(f"{self._name}: ends in the middle of a transport packet; the file is cut off")
-
-    def _ends_within_a_packet(self) -> bool:
-        """Of a transport stream: the decoder does not always notice that a last picture is incomplete."""
-        size = self._path.stat().st_size
-        with self._path.open("rb") as file:
-            head = file.read(8 * max(_TRANSPORT_PACKETS))
-        for length, first in _TRANSPORT_PACKETS.items():
-            if all(byte == _TRANSPORT_SYNC for byte in head[first::length]):
-                return size % length != 0
-        return False
-
-    def _ends_with(self, tail: bytes) -> bool:
-        with self._path.open("rb") as file:
-            file.seek(-len(tail), 2)
-            return file.read() == tail
+        elif sign := sign_of_cut(self._path, self._input.format):
+            self.warnings.append(f"{self._name}: {sign}; the file is cut off")
 
     def _why_no_frame(self) -> str:
         if self._clock.last_s is None:
@@ -208,3 +166,10 @@ class VideoFile(ReadAheadSource):
         return (
             f"{self._name}: no frame lies between start and end; its frames nearest lie at {self._clock.last_s:.2f} s"
         )
+
+
+def open_video(path: Path) -> VideoInput:
+    """The video stream of a file. Raises as ``VideoInput`` and ``read_head`` do."""
+    # FFmpeg goes by the name: of "a.jpg" it would read one picture. With "file:", a colon in a name is no protocol.
+    container_format = "mjpeg" if read_head(path).startswith(JPEG) else None
+    return VideoInput(f"file:{path}", str(path), container_format=container_format)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from models.decoding.shape_prior import ShapePrior
 from models.files.model_file import load_model, save_model
-from models.networks.interleaved.face_network import FaceNetwork
+from models.networks.base import LandmarkNetwork
 from training.crops.labelled_crops import LabelledCrops, load_crops, mirror_points
 from training.datasets import get_dataset, split_validation
 from training.evaluation.calibration import fits_into_half
@@ -46,7 +46,9 @@ class LabelOffset:
         self.value = 0.0  # in units of the crop's side
         self._mirrors = mirrors
 
-    def look(self, network: FaceNetwork, crops: LabelledCrops, device: torch.device, prior: ShapePrior | None) -> float:
+    def look(
+        self, network: LandmarkNetwork, crops: LabelledCrops, device: torch.device, prior: ShapePrior | None
+    ) -> float:
         """The value, after a measurement more; arguments as for ``measure_label_offset``."""
         if self._mirrors:
             self.value = max(self.value, measure_label_offset(network, crops, device, prior), key=abs)
@@ -63,7 +65,7 @@ class LabelOffset:
 
 @torch.no_grad()
 def measure_label_offset(
-    network: FaceNetwork, crops: LabelledCrops, device: torch.device, prior: ShapePrior | None = None
+    network: LandmarkNetwork, crops: LabelledCrops, device: torch.device, prior: ShapePrior | None = None
 ) -> float:
     """The part of the labels' offset to the right that is surely there, in units of the crop's side.
 

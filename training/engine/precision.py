@@ -9,9 +9,9 @@ from typing import Literal, TypeVar
 import torch
 
 from models.errors import FewmarkError
-from training.config import AutoencoderRecipe, DescriptorRecipe, LandmarkRecipe
+from training.config import Recipe
 
-R = TypeVar("R", AutoencoderRecipe, DescriptorRecipe, LandmarkRecipe)
+R = TypeVar("R", bound=Recipe)
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Choice = Literal["auto", "fp32", "bf16", "fp16"]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.errors import FewmarkError
-from training.config import AutoencoderRecipe, DescriptorRecipe, LandmarkRecipe
+from training.config import Recipe
 from training.crops.random_draws import Share
 from training.engine.pace import Pace, claim_checkpoint
 from training.engine.precision import resolve_precision
@@ -79,7 +79,7 @@ class TrainingRun:
 
     def __init__(
         self,
-        recipe: LandmarkRecipe | AutoencoderRecipe | DescriptorRecipe,
+        recipe: Recipe,
         out: Path,
         result: str,
         *,

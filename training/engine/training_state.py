@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from models.errors import FewmarkError
-from models.networks.interleaved.face_network import FaceNetwork
+from models.networks.base import LandmarkNetwork
 from training.config import OptimiserConfig, PhaseConfig
 from training.engine.processes import Processes
 
@@ -40,7 +40,7 @@ class TrainingState:
 
     def __init__(
         self,
-        network: FaceNetwork,
+        network: LandmarkNetwork,
         settings: OptimiserConfig,
         processes: Processes,
         precision: str,
@@ -62,9 +62,9 @@ class TrainingState:
         self._phase = -1
 
     @property
-    def averaged(self) -> FaceNetwork:
+    def averaged(self) -> LandmarkNetwork:
         """The network with the moving average of all weights so far: what is validated and shipped."""
-        return cast(FaceNetwork, self._average.module)
+        return cast(LandmarkNetwork, self._average.module)
 
     def enter(self, number: int, phase: PhaseConfig) -> None:
         """Puts the network into training mode for a phase; the first time with a new optimiser.
@@ -73,8 +73,8 @@ class TrainingState:
         decoder that is passed twice in a step, for heatmaps and for the reconstruction: the running mean of two
         different distributions fits neither of them.
         """
-        rates = {"head": phase.head, "encoder": phase.encoder, "decoder": phase.decoder}
-        parts = {name: cast(nn.Module, getattr(self.network, name)) for name in rates}
+        parts = self.network.parts
+        rates = {name: float(getattr(phase, name)) for name in parts}
         for name, rate in rates.items():
             parts[name].train(rate > 0 and not (name == "decoder" and self._reconstructs_along))
         if number == self._phase:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from models.decoding.calibration import ConfidenceCalibration
 from models.errors import FewmarkError
-from models.files.model_file import halved
+from models.files.safetensors_file import halved
 from training.evaluation.metrics import WITHIN, expected_calibration_error, face_parts
 from training.evaluation.result import Evaluation
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models.decoding.heatmaps import crop_from_heatmap
 from models.errors import FewmarkError
-from models.files.model_file import read_safetensors, write_safetensors
+from models.files.safetensors_file import read_safetensors, write_safetensors
 from models.registry import open_model
 from tracker.backends import choose_backend
 from tracker.following.mirroring import predict_both_ways

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from models.autoencoder.linear_code import LinearCode
 from models.errors import FewmarkError
 from models.files.autoencoder_file import TrainedAutoencoder, load_autoencoder, save_autoencoder
 from models.surgery.growing import grow_autoencoder
-from training.config import AugmentationConfig, AutoencoderRecipe
+from training.config import AugmentationConfig, AutoencoderRecipe, without_paths
 from training.crops.random_appearance import change_appearance
 from training.crops.random_crops import random_crops
 from training.engine.adversarial_state import AdversarialState
@@ -91,15 +90,6 @@ def train_autoencoder(
     path = out / RESULT_FILE
     save_autoencoder(path, TrainedAutoencoder(recipe.name, state.averaged, recipe.crop, provenance), half=True)
     return path
-
-
-def without_paths(recipe: AutoencoderRecipe) -> AutoencoderRecipe:
-    """The recipe as it may travel with an autoencoder: no folder of the machine that it was trained on."""
-    return dataclasses.replace(
-        recipe,
-        start_from=Path(recipe.start_from.name) if recipe.start_from else None,
-        faces=dataclasses.replace(recipe.faces, roots=()),
-    )
 
 
 def build_autoencoder(recipe: AutoencoderRecipe) -> Autoencoder:

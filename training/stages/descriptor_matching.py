@@ -21,7 +21,8 @@ from torch.nn import functional as F
 
 from models.crop_rule import CropRule
 from models.decoding.heatmaps import decode_heatmaps, heatmap_from_crop
-from models.networks.interleaved.face_network import FaceNetwork
+from models.errors import FewmarkError
+from models.networks.base import LandmarkNetwork
 from training.config import AugmentationConfig
 from training.crops.labelled_crops import LabelledCrops, mirrored
 from training.crops.random_appearance import change_appearance
@@ -100,7 +101,7 @@ def matching_loss(matches: Matches, views: Views, *, sigma: float) -> tuple[Tens
     size, side = views.images.shape[-1], matches.direct.shape[-1]
     target = heatmap_from_crop(views.second, size, side)
     visible = inside(views).to(target.dtype)
-    direct, exchanged = (heatmap_cross_entropy(m, target, visible, sigma=sigma) for m in matches)
+    direct, exchanged = (heatmap_cross_entropy(m, target, visible, sigma) for m in matches)
     return direct, exchanged
 
 
@@ -113,7 +114,7 @@ def matching_error(matches: Matches, views: Views) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def landmark_filters(descriptors: FaceNetwork, crops: LabelledCrops, temperature: float) -> Tensor:
+def landmark_filters(descriptors: LandmarkNetwork, crops: LabelledCrops, temperature: float) -> Tensor:
     """A last layer that finds landmarks by their mean descriptors, without any training.
 
     A descriptor is a linear function of the features below the last layer, so that comparing it with another is a
@@ -128,6 +129,9 @@ def landmark_filters(descriptors: FaceNetwork, crops: LabelledCrops, temperature
     Returns:
         Weights for the last layer of a network of K landmarks: the shape of the descriptors' own, K in place of D; 0
         for a landmark that is labelled in none of the faces.
+
+    Raises:
+        FewmarkError: the last layer is no convolution.
     """
     descriptors.eval()
     size, side = descriptors.config.input_size, descriptors.config.heatmap_size
@@ -140,13 +144,24 @@ def landmark_filters(descriptors: FaceNetwork, crops: LabelledCrops, temperature
             lengths.append(maps.norm(dim=1).mean())
             found = _descriptors_at(F.normalize(maps, dim=1), heatmap_from_crop(points, size, side))
             total += (found * visible.unsqueeze(-1)).sum(dim=0)
-    last = descriptors.head.lin
-    assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d)
+    last = last_convolution(descriptors)
     transposed = isinstance(last, nn.ConvTranspose2d)
     filters = last.weight.transpose(0, 1) if transposed else last.weight
     scale = temperature * float(torch.stack(lengths).mean())
     new = torch.einsum("kd,dcij->kcij", F.normalize(total, dim=-1), filters) / scale
     return new.transpose(0, 1).contiguous() if transposed else new
+
+
+def last_convolution(network: LandmarkNetwork) -> nn.Conv2d | nn.ConvTranspose2d:
+    """The layer that gives a network's maps.
+
+    Raises:
+        FewmarkError: it is no convolution, so that its maps are no linear function of the features below it.
+    """
+    last = network.last_layer
+    if not isinstance(last, nn.Conv2d | nn.ConvTranspose2d):
+        raise FewmarkError(f"descriptors: the maps of a network of kind {network.kind!r} come from no convolution")
+    return last
 
 
 def inside(views: Views) -> Tensor:

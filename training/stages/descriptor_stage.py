@@ -9,13 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.autoencoder.autoencoder import Autoencoder, AutoencoderConfig
+from models.autoencoder.autoencoder import Autoencoder
 from models.autoencoder.blocks import initialise
 from models.errors import FewmarkError
 from models.files.descriptor_file import TrainedDescriptors, save_descriptors
 from models.files.model_file import FaceModel
-from models.networks.interleaved.face_network import FaceNetwork, FaceNetworkConfig
-from training.config import DescriptorRecipe
+from models.networks.base import LandmarkNetwork
+from models.networks.registry import build_network
+from training.config import DescriptorRecipe, without_paths
 from training.engine.precision import autocast
 from training.engine.processes import Processes
 from training.engine.schedule import Schedule
@@ -24,7 +25,7 @@ from training.engine.training_run import Measured, Plan, Step, TrainingRun
 from training.engine.training_state import TrainingState
 from training.faces import load_faces
 from training.stages.descriptor_matching import Views, match, matching_error, matching_loss, random_views
-from training.stages.starting_point import check_fit, load_start
+from training.stages.starting_point import check_fit, load_start, start_from_autoencoder
 
 RESULT_FILE = "descriptors.safetensors"
 MEASURE_EVERY = 250  # steps
@@ -99,7 +100,7 @@ def train_descriptors(
     return path
 
 
-def build_descriptor_network(recipe: DescriptorRecipe) -> tuple[FaceNetwork, Autoencoder | None]:
+def build_descriptor_network(recipe: DescriptorRecipe) -> tuple[LandmarkNetwork, Autoencoder | None]:
     """The network of a recipe with the weights that it starts from, and the autoencoder that goes along.
 
     From an autoencoder come encoder and decoder, from descriptors everything.
@@ -107,9 +108,8 @@ def build_descriptor_network(recipe: DescriptorRecipe) -> tuple[FaceNetwork, Aut
     Raises:
         FewmarkError: the recipe starts from something else, or from what has another shape or crop rule.
     """
-    shape = dataclasses.asdict(recipe.network)
-    network = FaceNetwork(FaceNetworkConfig(num_landmarks=recipe.matching.channels, **shape))
-    initialise(network.head.lin)  # not as for heatmaps, which start flat: the length of a descriptor does not matter
+    network = build_network(dataclasses.replace(recipe.network, num_landmarks=recipe.matching.channels))
+    initialise(network.last_layer)  # not as for heatmaps, which start flat: the length of a descriptor does not matter
     if recipe.start_from is None:
         return network, None
     start = load_start(recipe.start_from)
@@ -119,24 +119,12 @@ def build_descriptor_network(recipe: DescriptorRecipe) -> tuple[FaceNetwork, Aut
         check_fit(recipe, start.network.config, network.config, start.crop_rule)
         network.load_state_dict(start.network.state_dict())
     else:
-        wanted = AutoencoderConfig(recipe.network.input_size, recipe.network.z_dim, recipe.network.width)
-        check_fit(recipe, start.autoencoder.config, wanted, start.crop_rule)
-        network.encoder.load_state_dict(start.autoencoder.encoder.state_dict())
-        network.decoder.load_state_dict(start.autoencoder.decoder.state_dict())
+        start_from_autoencoder(network, start.autoencoder, recipe, start.crop_rule)
     return network, start.autoencoder
 
 
-def without_paths(recipe: DescriptorRecipe) -> DescriptorRecipe:
-    """The recipe as it may travel with its result: no folder of the machine that it was trained on."""
-    return dataclasses.replace(
-        recipe,
-        start_from=Path(recipe.start_from.name) if recipe.start_from else None,
-        faces=dataclasses.replace(recipe.faces, roots=()),
-    )
-
-
 @torch.no_grad()
-def measure(network: FaceNetwork, views: Views, recipe: DescriptorRecipe, device: torch.device) -> dict[str, float]:
+def measure(network: LandmarkNetwork, views: Views, recipe: DescriptorRecipe, device: torch.device) -> dict[str, float]:
     """Mean errors of matches between two views, in per cent of the crop's side, direct and through another face."""
     network.eval()
     count, batch = len(views.first), 16

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from models.decoding.heatmaps import heatmap_from_crop
+from models.networks.base import LandmarkNetwork
 from models.networks.interleaved.face_network import FaceNetwork
 from training.config import AutoencoderLossConfig, LandmarkRecipe
 from training.losses.autoencoder_losses import reconstruction_l1, structural_loss
-from training.losses.heatmap_losses import build_heatmap_loss
 
 
 class Targets(NamedTuple):
@@ -35,24 +35,23 @@ class LandmarkObjective:
     def __init__(self, recipe: LandmarkRecipe) -> None:
         self.recipe = recipe
         self._sizes = recipe.network.input_size, recipe.network.heatmap_size
-        loss = recipe.loss
-        self._heatmap_loss = build_heatmap_loss(loss.name, sigma=loss.sigma, coordinate_weight=loss.coordinate_weight)
 
     def __call__(
-        self, network: FaceNetwork, images: Tensor, labelled: Targets, unlabelled: TaughtBatch | None = None
+        self, network: LandmarkNetwork, images: Tensor, labelled: Targets, unlabelled: TaughtBatch | None = None
     ) -> Tensor:
         """The loss of one step, a scalar.
 
         Args:
+            network: one of kind "interleaved" where the recipe has a ``reconstruction_weight``.
             images: (B, 3, S, S) float32, 0..1, of the labelled faces.
         """
         count = len(images)
         if unlabelled is not None:
             # One pass over both: batch normalisation sees them together.
             images = torch.cat((images, unlabelled.images)).contiguous(memory_format=torch.channels_last)
-        reconstruction_weight = self.recipe.loss.reconstruction_weight
+        reconstruction_weight = self.recipe.reconstruction_weight
         if reconstruction_weight > 0:
-            heatmaps, reconstruction = network.heatmaps_and_reconstruction(images)
+            heatmaps, reconstruction = cast(FaceNetwork, network).heatmaps_and_reconstruction(images)
         else:
             heatmaps, reconstruction = network(images), None
         loss = self._on_points(heatmaps[:count], labelled.points, labelled.visible)
@@ -67,4 +66,4 @@ class LandmarkObjective:
         return loss
 
     def _on_points(self, heatmaps: Tensor, points: Tensor, weights: Tensor) -> Tensor:
-        return self._heatmap_loss(heatmaps, heatmap_from_crop(points, *self._sizes), weights)
+        return self.recipe.loss(heatmaps, heatmap_from_crop(points, *self._sizes), weights)

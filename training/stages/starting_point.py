@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from models.autoencoder.autoencoder import Autoencoder, AutoencoderConfig
 from models.crop_rule import CropRule
-from models.decoding.heatmaps import HeatmapKind
 from models.errors import FewmarkError
-from models.files.autoencoder_file import FORMAT as AUTOENCODER_FORMAT
-from models.files.autoencoder_file import TrainedAutoencoder, load_autoencoder
-from models.files.descriptor_file import FORMAT as DESCRIPTOR_FORMAT
-from models.files.descriptor_file import TrainedDescriptors, load_descriptors
-from models.files.model_file import FaceModel, load_model, read_safetensors
+from models.files.autoencoder_file import AUTOENCODER_FORMAT, TrainedAutoencoder, load_autoencoder
+from models.files.descriptor_file import DESCRIPTOR_FORMAT, TrainedDescriptors, load_descriptors
+from models.files.model_file import FaceModel, load_model
+from models.files.safetensors_file import read_safetensors
 from models.landmark_schemes import LandmarkScheme
-from models.networks.interleaved.face_network import FaceNetwork, FaceNetworkConfig
+from models.networks.base import LandmarkNetwork
+from models.networks.interleaved.face_network import FaceNetwork, FaceNetworkConfig, interleaved
+from models.networks.registry import build_network
 from models.registry import MODELS, open_model
 from models.surgery.growing import grow_autoencoder, grow_network, widen_network
-from training.config import DescriptorRecipe, LandmarkRecipe
+from training.config import LandmarkRecipe, Recipe
 from training.crops.labelled_crops import LabelledCrops
-from training.stages.descriptor_matching import landmark_filters
+from training.stages.descriptor_matching import landmark_filters, last_convolution
 
 Start = TrainedAutoencoder | TrainedDescriptors | FaceModel
 
@@ -37,49 +36,46 @@ class StartingPoint:
         self._start = None if recipe.start_from is None else load_start(recipe.start_from)
         self._source = None if self._start is None else _fitted(self._start, recipe)
 
-    def build_network(self, scheme: LandmarkScheme) -> FaceNetwork:
+    def build_network(self, scheme: LandmarkScheme) -> LandmarkNetwork:
         """The network of the recipe for a landmark scheme, with the weights that it starts from.
 
-        From an autoencoder come encoder and decoder; from a model also the landmark head, for another scheme without
-        its last layer; from descriptors all but the last layer. What is of 128 px grows where the recipe asks for 256;
-        a narrow model and narrow descriptors are widened.
+        From an autoencoder come encoder and decoder; from a model everything, for another scheme but the last layer;
+        from descriptors all but the last layer. What is of 128 px grows where the recipe asks for 256; a narrow model
+        and narrow descriptors are widened. Of a model or descriptors whose landmark head has another shape come
+        encoder and decoder.
 
         Raises:
-            FewmarkError: the start has another shape or crop rule.
+            FewmarkError: the start has another shape or crop rule, or can't serve a network of that kind.
         """
-        recipe, start, source = self.recipe, self._start, self._source
-        kind: HeatmapKind = "gaussian" if recipe.loss.name == "l2" else "logits"
-        shape = asdict(recipe.network)
-        network = FaceNetwork(FaceNetworkConfig(num_landmarks=scheme.num_points, heatmap_kind=kind, **shape))
+        recipe, start, source, loss = self.recipe, self._start, self._source, self.recipe.loss
+        config = replace(recipe.network, num_landmarks=scheme.num_points)
+        network = build_network(replace(config, heatmap_kind=loss.heatmap_kind, point_kind=loss.point_kind))
         if start is None or source is None:
             return network
-        config, rule = source.config, start.crop_rule
-        if isinstance(source, FaceNetwork) and _same_head(source, network):
-            same = isinstance(start, FaceModel) and start.scheme == scheme
-            learned = source.head.state_dict().items()
-            # The layer of one channel a landmark is new for new landmarks.
-            network.head.load_state_dict({k: v for k, v in learned if same or k.split(".")[0] != "lin"}, strict=same)
-        found = config
-        if not isinstance(found, AutoencoderConfig):
-            found = AutoencoderConfig(config.input_size, config.z_dim, config.width)
+        rule = start.crop_rule
         if scheme.level_points is None:  # such crops are never turned, whatever the start's were
             rule = replace(rule, level=recipe.crop.level)
-        wanted = AutoencoderConfig(recipe.network.input_size, recipe.network.z_dim, recipe.network.width)
-        check_fit(recipe, found, wanted, rule)
-        network.encoder.load_state_dict(source.encoder.state_dict())
-        network.decoder.load_state_dict(source.decoder.state_dict())
+        if not isinstance(source, Autoencoder) and _same_shape(source, network):
+            check_fit(recipe, source.config, source.config, rule)
+            same = isinstance(start, FaceModel) and start.scheme == scheme
+            learned, last = source.state_dict(), f"{network.heatmap_layer}."
+            # The layer of one channel a landmark is new for new landmarks.
+            kept = {key: value for key, value in learned.items() if same or not key.startswith(last)}
+            network.load_state_dict(kept, strict=same)
+        elif isinstance(source, Autoencoder | FaceNetwork):
+            start_from_autoencoder(network, source, recipe, rule)
+        else:
+            check_fit(recipe, source.config, network.config, rule)
         return network
 
     @torch.no_grad()
-    def start_last_layer(self, network: FaceNetwork, crops: LabelledCrops) -> None:
+    def start_last_layer(self, network: LandmarkNetwork, crops: LabelledCrops) -> None:
         """After descriptors, lets the last layer begin with what the labelled faces say of them."""
         start, source = self._start, self._source
-        if not isinstance(start, TrainedDescriptors) or not isinstance(source, FaceNetwork):
+        if not isinstance(start, TrainedDescriptors) or not isinstance(source, LandmarkNetwork):
             return
-        last = network.head.lin
-        assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d)
-        if _same_head(source, network):
-            last.weight.copy_(landmark_filters(source, crops, start.temperature))
+        if _same_shape(source, network):
+            last_convolution(network).weight.copy_(landmark_filters(source, crops, start.temperature))
 
     @property
     def keeps_reconstructing(self) -> bool:
@@ -89,7 +85,7 @@ class StartingPoint:
         along. 3FabRec, section 3.3.2: a fine-tuned encoder gives up some of the likeness.
         """
         recipe, start = self.recipe, self._start
-        if recipe.loss.reconstruction_weight > 0:
+        if recipe.reconstruction_weight > 0:
             return True
         if any(phase.decoder > 0 for phase in recipe.phases):
             return False
@@ -117,29 +113,56 @@ def load_start(path: Path) -> Start:
     if str(path) in MODELS:
         return open_model(str(path))
     header, _ = read_safetensors(path, "file of an autoencoder, of descriptors or of a model")
-    if header.get("format") == AUTOENCODER_FORMAT:
+    if header.get("format") == AUTOENCODER_FORMAT.name:
         return load_autoencoder(path)
-    return load_descriptors(path) if header.get("format") == DESCRIPTOR_FORMAT else load_model(path)
+    return load_descriptors(path) if header.get("format") == DESCRIPTOR_FORMAT.name else load_model(path)
 
 
-def _fitted(start: Start, recipe: LandmarkRecipe) -> Autoencoder | FaceNetwork:
+def _fitted(start: Start, recipe: LandmarkRecipe) -> Autoencoder | LandmarkNetwork:
     """The network that a recipe starts from, grown and widened to what it asks for, as far as that is possible."""
     wanted = recipe.network
     if isinstance(start, TrainedAutoencoder):
         small = start.autoencoder
         return grow_autoencoder(small) if (small.config.input_size, wanted.input_size) == (128, 256) else small
     network = start.network
+    if not isinstance(network, FaceNetwork) or not isinstance(wanted, FaceNetworkConfig):
+        return network
     if (network.config.input_size, wanted.input_size) == (128, 256):
         network = grow_network(network)
     return widen_network(network, wanted.width) if network.config.width < wanted.width else network
 
 
-def _same_head(source: FaceNetwork, network: FaceNetwork) -> bool:
-    """Whether two networks differ in the number of landmarks alone."""
-    return replace(source.config, num_landmarks=network.config.num_landmarks) == network.config
+def _same_shape(source: LandmarkNetwork, network: LandmarkNetwork) -> bool:
+    """Whether two networks differ in the number of landmarks alone, and in what of their maps is the point."""
+    wanted = network.config
+    return wanted == replace(source.config, num_landmarks=wanted.num_landmarks, point_kind=wanted.point_kind)
 
 
-def check_fit(recipe: LandmarkRecipe | DescriptorRecipe, found: object, wanted: object, rule: CropRule) -> None:
+def start_from_autoencoder(
+    network: LandmarkNetwork,
+    source: Autoencoder | FaceNetwork,
+    recipe: Recipe,
+    rule: CropRule,
+) -> None:
+    """Lets encoder and decoder begin with those of ``source``.
+
+    Args:
+        rule: how the crops were cut that the source was trained on.
+
+    Raises:
+        FewmarkError: the network is of another kind, or they have other shapes or crop rules.
+    """
+    network = interleaved(network, f"{recipe.start_from}: an autoencoder as a start")
+    config = source.config
+    if not isinstance(config, AutoencoderConfig):
+        config = AutoencoderConfig(config.input_size, config.z_dim, config.width)
+    wanted = network.config
+    check_fit(recipe, config, AutoencoderConfig(wanted.input_size, wanted.z_dim, wanted.width), rule)
+    network.encoder.load_state_dict(source.encoder.state_dict())
+    network.decoder.load_state_dict(source.decoder.state_dict())
+
+
+def check_fit(recipe: Recipe, found: object, wanted: object, rule: CropRule) -> None:
     """
     Args:
         found: the shape of what a recipe starts from.

@@ -16,11 +16,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.decoding.heatmaps import crop_from_heatmap, decode_heatmaps, heatmap_from_crop, heatmap_spread
+from models.decoding.heatmaps import crop_from_heatmap, heatmap_from_crop, heatmap_spread
 from models.decoding.shape_prior import ShapePrior, fit_shape_prior
 from models.errors import FewmarkError
 from models.landmark_schemes import LandmarkScheme
-from models.networks.interleaved.face_network import FaceNetwork
+from models.networks.base import LandmarkNetwork
 from training.config import AugmentationConfig, LandmarkRecipe
 from training.crops.labelled_crops import mirror_points
 from training.crops.random_appearance import change_appearance
@@ -82,7 +82,7 @@ class Teacher:
         return len(self._images)
 
     @torch.no_grad()
-    def batch(self, step: int, average: FaceNetwork, device: torch.device, rank: int = 0) -> TaughtBatch:
+    def batch(self, step: int, average: LandmarkNetwork, device: torch.device, rank: int = 0) -> TaughtBatch:
         """The unlabelled part of a training step.
 
         Args:
@@ -118,7 +118,7 @@ class Teacher:
         """Goes on with what ``state`` gave."""
         self.prior = ShapePrior(**state) if state else None
 
-    def _fit_shape_prior(self, step: int, average: FaceNetwork, device: torch.device) -> None:
+    def _fit_shape_prior(self, step: int, average: LandmarkNetwork, device: torch.device) -> None:
         generator = generator_for(self.recipe.seed, step)  # of no rank: all processes fit the same
         chosen = torch.randint(len(self), (self.recipe.unlabelled.shape_faces,), generator=generator)
         looks = [
@@ -134,7 +134,7 @@ class Teacher:
         recipe = self.recipe
         return random_crops(stored, recipe.network.input_size, AugmentationConfig(), generator, rule=recipe.crop).images
 
-    def _look(self, average: FaceNetwork, images: Tensor, device: torch.device) -> _Look:
+    def _look(self, average: LandmarkNetwork, images: Tensor, device: torch.device) -> _Look:
         """What the average sees in (B, 3, S, S) faces and in their mirror images, on average."""
         average.eval()
         images = images.to(device)
@@ -142,7 +142,7 @@ class Teacher:
         views = torch.cat((images, images.flip(-1))) if self._looks_in_mirror else images
         heatmaps = average(views.contiguous(memory_format=torch.channels_last))
         side = heatmaps.shape[-1]
-        found = decode_heatmaps(heatmaps, size, kind=kind)
+        found = average.read(heatmaps)
         points = heatmap_from_crop(found.points, size, side)
         look = _Look(*(v.cpu() for v in (points, found.confidence, heatmap_spread(heatmaps, points, kind=kind))))
         if not self._looks_in_mirror:

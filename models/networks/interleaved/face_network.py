@@ -1,4 +1,4 @@
-"""FaceNetwork: what the tracker runs. Crops in, heatmaps out; latent code and reconstruction on request.
+"""FaceNetwork, the family of 3FabRec and SCAF: encoder, decoder, and a landmark head through the decoder's layers.
 
 Legend: B batch, K landmarks, S crop side, h heatmap side, Z length of the latent code.
 """
@@ -7,41 +7,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.autoencoder.decoder import Decoder
 from models.autoencoder.encoder import CHANNEL_MEAN, Encoder
-from models.decoding.heatmaps import DecodedHeatmaps, HeatmapKind
-from models.decoding.shape_prior import ShapePrior, decode_face
+from models.errors import FewmarkError
+from models.networks.base import LandmarkNetwork, NetworkConfig, Normalisation, ReconstructingNetwork
 from models.networks.interleaved.transfer_layers import LandmarkHead
 
 
 @dataclass(frozen=True, slots=True)
-class FaceNetworkConfig:
-    """The shape of a network; everything needed to build it before its weights are loaded."""
+class FaceNetworkConfig(NetworkConfig):
+    """The shape of a network of 3FabRec's family."""
 
-    num_landmarks: int
     input_size: int = 256  # S, px: 128 or 256
     heatmap_size: int = 128  # h, px: 64 or 128
     z_dim: int = 99
     width: float = 1.0  # multiplies the channel counts of the papers
     skip_connections: bool = False  # SCAF's
-    num_itls: int = 4  # 1 to 4
-    heatmap_kind: HeatmapKind = "logits"  # what the heatmap loss made of the maps
+    num_itls: int = 4  # 1 to 4 (3FabRec, table 7)
 
 
-class FaceNetwork(nn.Module):
+class FaceNetwork(ReconstructingNetwork):
     """Encoder, decoder and landmark head of 3FabRec; with ``skip_connections`` it is SCAF.
 
     The landmark path never computes the RGB output: ``reconstruct`` does, on request.
     """
 
-    channel_mean: Tensor
+    kind = "interleaved"
+    config_type = FaceNetworkConfig
+    heatmap_layer = "head.lin"
+    config: FaceNetworkConfig
 
     def __init__(self, config: FaceNetworkConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, Normalisation(CHANNEL_MEAN))
         self.encoder = Encoder(config.input_size, config.z_dim, config.width)
         self.decoder = Decoder(config.input_size, config.z_dim, config.width)
         self.head = LandmarkHead(
@@ -51,44 +50,42 @@ class FaceNetwork(nn.Module):
             num_itls=config.num_itls,
             width=config.width,
         )
-        # The network owns its normalisation, so that no caller can get it wrong.
-        self.register_buffer("channel_mean", torch.tensor(CHANNEL_MEAN).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Heatmaps.
+    def heatmaps(self, normalised: Tensor) -> Tensor:
+        return self.heatmaps_and_code(normalised)[0]
 
-        Args:
-            images: (B, 3, S, S) RGB, float in 0..1.
-
-        Returns:
-            (B, K, h, h), of the kind that ``config.heatmap_kind`` says.
-        """
-        features = self.encoder.features(images - self.channel_mean)
-        out: Tensor = self.head(self.decoder, features)
-        return out
+    def heatmaps_and_code(self, normalised: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.encoder.features(normalised)
+        return self.head(self.decoder, features), features.z
 
     def heatmaps_and_reconstruction(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What ``forward`` returns, and the reconstruction (B, 3, S, S) in about 0..1, from one pass of the encoder.
 
         For training: the reconstruction is not clamped, for the sake of gradients.
         """
-        features = self.encoder.features(images - self.channel_mean)
-        return self.head(self.decoder, features), self.decoder(features.z) + self.channel_mean
-
-    def locate(self, images: Tensor, prior: ShapePrior | None = None) -> DecodedHeatmaps:
-        """Points in crop pixels (B, K, 2) and confidences (B, K), from (B, 3, S, S) RGB in 0..1."""
-        return decode_face(self.forward(images), self.config.input_size, kind=self.config.heatmap_kind, prior=prior)
+        heatmaps, z = self.heatmaps_and_code(self.normalisation(images))
+        return heatmaps, self.decode(z)
 
     def encode(self, images: Tensor) -> Tensor:
-        """(B, 3, S, S) RGB in 0..1 to the latent code (B, Z)."""
-        z: Tensor = self.encoder(images - self.channel_mean)
+        z: Tensor = self.encoder(self.normalisation(images))  # without the landmarks' path
         return z
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latent code (B, Z) to image (B, 3, S, S), RGB in 0..1."""
-        image: Tensor = self.decoder(z)
-        return (image + self.channel_mean).clamp(0, 1)
+        return self.normalisation.undo(self.decoder(z))
 
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """(B, 3, S, S) RGB in 0..1 to what the autoencoder makes of it, the same shape and range."""
-        return self.decode(self.encode(images))
+
+def interleaved(network: LandmarkNetwork, what: str) -> FaceNetwork:
+    """The network, where it is of this family.
+
+    Args:
+        what: the wish that no other family can fulfil, for the error message.
+
+    Raises:
+        FewmarkError: it is of another.
+    """
+    if not isinstance(network, FaceNetwork):
+        raise FewmarkError(
+            f"{what} is for networks of kind {FaceNetwork.kind!r}, and this one is of kind {network.kind!r}; leave it "
+            "out, or choose the other kind"
+        )
+    return network

@@ -35,7 +35,7 @@ def grown_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     small = FaceNetwork(FaceNetworkConfig(68, input_size=SIDE // 2, heatmap_size=64, width=0.25))
     autoencoder = Autoencoder(AutoencoderConfig(SIDE // 2, width=0.25)).eval()
-    model = FaceModel("grown", grow_network(small).eval(), IBUG_68, CropRule(), autoencoder=autoencoder)
+    model = FaceModel("grown", grow_network(small).eval(), IBUG_68, CropRule(), carries=autoencoder)
     path = tmp_path_factory.mktemp("models") / "grown.safetensors"
     save_model(path, model)
     return path

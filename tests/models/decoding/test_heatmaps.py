@@ -39,7 +39,7 @@ def test_the_grids_share_their_outer_edges() -> None:
 @given(st.floats(8, 55), st.floats(8, 55), st.floats(1.0, 2.5))
 def test_decoding_inverts_encoding_to_a_hundredth_of_a_pixel(x: float, y: float, sigma: float) -> None:
     points = torch.tensor([[[x, y]]])
-    decoded = decode_heatmaps(gaussian_logits(points, 64, sigma), 64, window_sigma=None)
+    decoded = decode_heatmaps(gaussian_logits(points, 64, sigma), 64, point_kind="mean")
     assert (decoded.points - points).abs().max() < 0.01
     # A window of 11 x 11 cuts off the tails, a little more on one side than on the other.
     windowed = decode_heatmaps(gaussian_logits(points, 64, sigma), 64)

@@ -60,7 +60,7 @@ def test_only_what_is_asked_for_is_computed(model: FaceModel, crops: torch.Tenso
 def test_a_reconstruction_comes_from_the_models_own_autoencoder(model: FaceModel, crops: torch.Tensor) -> None:
     torch.manual_seed(0)
     autoencoder = Autoencoder(AutoencoderConfig(model.network.config.input_size, width=0.25)).eval()
-    carrying = replace(model, autoencoder=autoencoder)
+    carrying = replace(model, carries=autoencoder)
     found = CropGraph(carrying, reconstruct=True)(crops)[-1]
     wanted = autoencoder.reconstruct(_images(crops)).permute(0, 2, 3, 1) * 255
     assert (found - wanted).abs().max() <= 1
@@ -72,7 +72,7 @@ def test_an_autoencoder_of_half_the_side_reconstructs_at_the_crops_side() -> Non
     torch.manual_seed(0)
     small = open_model("fast128")
     autoencoder = Autoencoder(AutoencoderConfig(128, width=0.25)).eval()
-    grown = replace(small, network=grow_network(small.network).eval(), autoencoder=autoencoder)
+    grown = replace(small, network=grow_network(small.network).eval(), carries=autoencoder)
     large = torch.from_numpy(self_test_crops(256, small.crop_rule))
     found = CropGraph(grown, reconstruct=True)(large)[-1]
     assert found.shape == large.shape

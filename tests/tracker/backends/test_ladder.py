@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from models.errors import FewmarkError
 from models.files.model_file import FaceModel
-from tracker.backends import BACKENDS, Backend, PassedOver, Rung, choose_backend, survey
+from tracker.backends import BACKENDS, Backend, PassedOver, Rung, choose_backend, self_test, survey
 from tracker.backends.eager import EagerBackend
+from tracker.backends.engine_cache import engine_directory
 from tracker.backends.nvidia import driver_version, why_no_cuda
 from tracker.backends.openvino import OpenVinoBackend
 from tracker.backends.self_test import MAX_DEVIATION, SelfTest, self_test_crops
@@ -133,6 +134,28 @@ def test_the_self_test_sees_damage_and_no_numbers_but_not_rounding(model: FaceMo
     assert not spoiled.is_small
     without_numbers = test.deviation(EagerBackend(damaged(model, float("nan")), "cpu"))
     assert not without_numbers.is_small
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_the_self_test_has_eager_answer_once(model: FaceModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, other = EagerBackend(model, "cpu"), damaged(model, 1e-4)
+    asked: list[FaceModel] = []
+
+    def told(model: FaceModel, device: str) -> EagerBackend:
+        asked.append(model)
+        return EagerBackend(model, device)
+
+    monkeypatch.setattr(self_test, "EagerBackend", told)
+    monkeypatch.setattr(self_test, "code_hash", lambda *parts: "")
+    first = SelfTest(model).deviation(backend)
+    assert SelfTest(model).deviation(backend) == first
+    assert asked == [model]
+    SelfTest(other).deviation(backend)
+    assert asked == [model, other]  # of other weights it says nothing
+    for path in engine_directory().iterdir():
+        path.write_bytes(b"damaged")
+    assert SelfTest(model).deviation(backend) == first
+    assert asked == [model, other, model]
 
 
 def test_the_self_test_looks_at_different_real_faces(model: FaceModel) -> None:

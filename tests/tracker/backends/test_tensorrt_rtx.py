@@ -185,7 +185,9 @@ def test_what_invalidates_an_engine_is_in_its_key(model: FaceModel) -> None:
         engine_key(model, reconstruct=True),
         *(engine_key(open_model(name)) for name in MODELS if name != model.name),
         {**key, "tensorrt_rtx": "0.1"},
-        engine_key(replace(model, autoencoder=Autoencoder(AutoencoderConfig(model.network.config.input_size)))),
+        engine_key(
+            replace(model, carries=Autoencoder(AutoencoderConfig(model.network.config.input_size))), reconstruct=True
+        ),
     ]
     assert len({engine_path(other) for other in (key, *others)}) == len(others) + 1
 

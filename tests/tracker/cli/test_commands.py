@@ -6,12 +6,14 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from models.registry import DEFAULT_MODEL
+from models.files.hashing import file_sha256
+from models.registry import AUTOENCODER, DEFAULT_MODEL, MODELS
 from tracker.backends import BACKENDS
 from tracker.cli import app, console
 from tracker.files.dataclass_toml import load_toml
@@ -94,10 +96,12 @@ def test_a_run_starts_from_what_the_command_names(tmp_path: Path, command: str, 
     assert "mine.safetensors: no such " in run.stderr
 
 
-def test_help_needs_neither_torch_nor_opencv() -> None:
+@pytest.mark.parametrize("command", [["--version"], ["track", "--help"], ["models"]], ids=" ".join)
+def test_what_computes_nothing_needs_neither_torch_nor_opencv(command: list[str]) -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from tracker.cli import app;"
-        "CliRunner().invoke(app, ['track', '--help']); print({'torch', 'cv2', 'av'} & sys.modules.keys())"
+        f"run = CliRunner().invoke(app, {command}); assert run.exit_code == 0, run.output;"
+        "print({'torch', 'numpy', 'cv2', 'av', 'mediapipe', 'PyQt6', 'matplotlib'} & sys.modules.keys())"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.stdout.strip() == "set()", run.stderr
@@ -116,7 +120,7 @@ def test_ctrl_c_is_code_130_in_every_command(monkeypatch: pytest.MonkeyPatch) ->
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("models.registry.open_model", interrupted)
+    monkeypatch.setattr("models.registry.ShippedFile.check", interrupted)
     run = CliRunner().invoke(app, ["models"])
     assert run.exit_code == 130
     assert run.stderr == "error: stopped\n"
@@ -126,7 +130,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPa
     def faulty(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("models.registry.open_model", faulty)
+    monkeypatch.setattr("models.registry.ShippedFile.check", faulty)
     assert isinstance(CliRunner().invoke(app, ["models"]).exception, ZeroDivisionError)
 
 
@@ -155,7 +159,28 @@ def test_the_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert run.exit_code == 2
     assert "missing model fine256: " in run.stdout
     assert "missing detector short_range: " in run.stdout
+    assert "note    autoencoder portrait128: no reconstructions: " in run.stdout
     assert run.stderr == "error: something that tracking needs is missing: see above\n"
+
+
+def test_the_doctor_believes_no_remembered_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def told(path: Path) -> str:
+        read.append(path)
+        return file_sha256(path)
+
+    for entry in MODELS.values():
+        entry.check()
+    monkeypatch.setattr("models.files.hashing.file_sha256", told)
+    CliRunner().invoke(app, ["doctor"])
+    assert {entry.weights for entry in (*MODELS.values(), AUTOENCODER)} <= set(read)
+
+
+def test_the_command_remembers_hashes_in_the_cache(empty_cache: Path) -> None:
+    subprocess.run([sys.executable, "-m", "tracker", "models"], capture_output=True, check=True)
+    (store,) = empty_cache.rglob("hashes.json")
+    assert all(entry.sha256 in store.read_text() for entry in (*MODELS.values(), AUTOENCODER))
 
 
 def test_models_are_listed_with_their_facts() -> None:
@@ -164,3 +189,11 @@ def test_models_are_listed_with_their_facts() -> None:
     facts = ("300w-68, 68 points", "NME ", "fast128.safetensors", "portrait128", "SSIM ")
     for fact in (f"{DEFAULT_MODEL} (default)", *facts):
         assert fact in run.stdout
+
+
+def test_a_model_is_listed_where_the_autoencoder_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.registry.AUTOENCODER", replace(AUTOENCODER, name="absent"))
+    run = CliRunner().invoke(app, ["models"])
+    assert run.exit_code == 2
+    assert run.stdout.count("NME ") == len(MODELS)
+    assert re.search(r"^error: \S+absent.safetensors: the weights of absent are missing", run.stderr)

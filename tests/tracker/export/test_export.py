@@ -174,7 +174,7 @@ def test_what_cannot_be_exported_is_refused_at_once(tmp_path: Path) -> None:
         run = CliRunner().invoke(app, arguments)
         assert run.exit_code == 2
         assert message in run.output
-    model.reconstructs, model.autoencoder = False, None
-    with pytest.raises(FewmarkError, match="makes no reconstructions"):
+    model.reconstructs, model.carries = False, None
+    with pytest.raises(FewmarkError, match="not trained to reconstruct"):
         export_model(model, tmp_path / "a.onnx", reconstruct=True)
     assert list(tmp_path.iterdir()) == []

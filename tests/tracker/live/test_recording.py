@@ -6,6 +6,7 @@ import csv
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -37,7 +38,7 @@ FACTS = TrackerFacts(
     device="CPU, 2 threads",
     passed_over=(),
     scheme=IBUG_68,
-    reconstructs=False,
+    why_no_reconstruction="not in this test",
     confidence_meaning=MEANING,
 )
 
@@ -126,6 +127,20 @@ def test_all_files_of_a_recording_tell_the_same(tmp_path: Path) -> None:
     assert sidecar["recording"]["source"] == "Logitech BRIO"
     assert datetime.fromisoformat(sidecar["recording"]["started"]).tzinfo is not None
     assert sorted(sidecar["files"]) == sorted(path.name for path in folder.iterdir() if path.suffix != ".json")
+
+
+def test_tables_of_a_stream_whose_pixels_are_not_square_lie_on_the_recorded_video(tmp_path: Path) -> None:
+    picture = make_picture(2, 5.0)
+    result = picture.tracked.result
+    stretched = replace(result, frame=replace(result.frame, pixel_aspect=2.0))
+    recorder, _ = record(
+        RecordingPlan(tmp_path), [replace(picture, tracked=replace(picture.tracked, result=stretched))]
+    )
+    with open_source(tmp_path / f"{recorder.stem}.mp4") as source:
+        (frame,) = source
+    stored = read_results(tmp_path / f"{recorder.stem}.jsonl").result_of(frame)
+    assert stored is not None
+    np.testing.assert_array_equal(stored.faces[0].points, result.faces[0].points)
 
 
 def test_a_recording_opens_again_with_its_results(tmp_path: Path) -> None:

@@ -98,14 +98,14 @@ def test_steps_back_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracker.playback.video_reader.CACHE_BYTES", 5 * 96 * 64 * 3 // 2)
+    monkeypatch.setattr("tracker.playback.frame_cache.CACHE_BYTES", 5 * 96 * 64 * 3 // 2)
     with open_reader(write_video(tmp_path / "a.mp4")) as reader:
         assert isinstance(reader, VideoReader)
         for index in (29, 20, 28, 2, 9):
             frame = reader.read(index)
             assert frame is not None
             assert shown_index(frame.image) == index
-            assert len(reader._cache) <= 5
+            assert len(list(reader._cache)) <= 5
 
 
 def test_reading_can_be_cancelled(tmp_path: Path) -> None:

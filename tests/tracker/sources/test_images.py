@@ -13,7 +13,8 @@ import pytest
 
 from models.errors import FewmarkError
 from tracker.sources import ImageFiles, open_source, read_image
-from tracker.sources.images import IMAGE_SUFFIXES, is_image, list_images
+from tracker.sources.file_kind import is_image
+from tracker.sources.images import IMAGE_SUFFIXES, list_images
 
 FACES = Path(os.environ.get("FEWMARK_SHARED") or Path(__file__).parents[4] / "shared") / "data/300w/afw"
 

@@ -127,10 +127,10 @@ def test_irregular_intervals_state_no_frame_rate(tmp_path: Path) -> None:
         assert source.info.frame_count == len(times_ms)
 
 
-def test_raw_stream_without_times_takes_the_mean_rate_and_says_so(tmp_path: Path) -> None:
+def test_raw_stream_without_times_takes_the_rate_that_its_codec_states_and_says_so(tmp_path: Path) -> None:
     with open_source(write_video(tmp_path / "raw.h264", 10)) as source:
         times = [frame.time_s for frame in source]
-    np.testing.assert_allclose(np.diff(times), 1 / 25)
+    np.testing.assert_allclose(np.diff(times), 1 / 30)
     assert any("no usable presentation time" in text for text in source.warnings)
 
 
@@ -171,17 +171,17 @@ def test_range_selects_the_same_frames_as_a_full_read(
 
 
 def test_start_seeks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tracker.sources import video_file
+    from tracker.sources import video_input
 
     decoded = []
-    real = video_file.decode_frames
+    real = video_input.decode_frames
 
     def counted(*args: Any) -> Iterator[av.VideoFrame]:
         for frame in real(*args):
             decoded.append(frame.pts)
             yield frame
 
-    monkeypatch.setattr(video_file, "decode_frames", counted)
+    monkeypatch.setattr(video_input, "decode_frames", counted)
     with open_source(write_video(tmp_path / "a.mp4"), start_s=1.9) as source:
         assert [frame.index for frame in source] == [57, 58, 59]
     assert len(decoded) <= 12  # one group of pictures, not sixty frames

@@ -12,8 +12,9 @@ import torch
 
 from models.files.model_file import FaceModel, load_model
 from models.landmark_schemes import scheme_from_names
+from models.networks.interleaved.face_network import FaceNetworkConfig
 from models.registry import open_model
-from training.config import AugmentationConfig, LandmarkRecipe, NetworkConfig, OptimiserConfig, PhaseConfig
+from training.config import AugmentationConfig, LandmarkRecipe, OptimiserConfig, PhaseConfig
 from training.crops.label_offset import LabelOffset, measure_label_offset, shrunken_mean
 from training.crops.labelled_crops import Batch, LabelledCrops, load_crops, mirrored
 from training.engine.processes import Processes
@@ -90,7 +91,7 @@ def test_a_run_learns_labels_without_their_offset_and_adds_it_to_answers(
     recipe = LandmarkRecipe(
         name="moved",
         start_from=Path("fast128"),
-        network=NetworkConfig(input_size=128, heatmap_size=64, width=0.5, skip_connections=True),
+        network=FaceNetworkConfig(input_size=128, heatmap_size=64, width=0.5, skip_connections=True),
         augmentation=AugmentationConfig(flip=0.5),
         optimiser=OptimiserConfig(batch_size=4),
         phases=(PhaseConfig(epochs=1.5, head=1e-5, encoder=1e-5, decoder=1e-5, warmup_steps=0),),

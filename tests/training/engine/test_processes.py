@@ -14,13 +14,14 @@ import torch
 
 from models.errors import FewmarkError
 from models.files.model_file import load_model
+from models.networks.interleaved.face_network import FaceNetworkConfig
 from tracker.files.dataclass_toml import dump_toml
-from training.config import LandmarkRecipe, NetworkConfig, OptimiserConfig, PhaseConfig
+from training.config import LandmarkRecipe, OptimiserConfig, PhaseConfig
 from training.engine.processes import Processes, start_processes
 
 RECIPE = LandmarkRecipe(
     name="together",
-    network=NetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.25, skip_connections=True),
+    network=FaceNetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.25, skip_connections=True),
     optimiser=OptimiserConfig(batch_size=16, ema_decay=0.9),
     phases=(
         PhaseConfig(epochs=12, encoder=0, decoder=0, warmup_steps=2),

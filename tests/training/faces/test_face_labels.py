@@ -14,9 +14,10 @@ from torch.nn import functional as F
 
 from models.errors import FewmarkError
 from models.landmark_schemes import IBUG_68, scheme_from_names
+from models.networks.interleaved.face_network import FaceNetworkConfig
 from models.registry import open_model
 from tracker.geometry.crop import box_around_points, cut_crop, frame_from_crop_matrix
-from training.config import AugmentationConfig, LandmarkRecipe, NetworkConfig, UnlabelledConfig
+from training.config import AugmentationConfig, LandmarkRecipe, UnlabelledConfig
 from training.datasets import get_dataset
 from training.faces.face_labels import label_faces, load_face_labels
 from training.stages.starting_point import StartingPoint
@@ -42,7 +43,7 @@ def labels(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recipe_for(labels: Path, faces: Path, size: int) -> LandmarkRecipe:
     return LandmarkRecipe(
         name="taught",
-        network=NetworkConfig(input_size=size, heatmap_size=64, width=0.125),
+        network=FaceNetworkConfig(input_size=size, heatmap_size=64, width=0.125),
         unlabelled=UnlabelledConfig(labels=labels, roots=(faces,), weight=1.0, batch_size=6, min_confidence=0.0),
     )
 
@@ -91,7 +92,7 @@ def test_the_moving_average_labels_a_face_and_its_mirror_image_alike(faces: Path
     recipe = LandmarkRecipe(
         name="taught",
         start_from=Path("fast128"),
-        network=NetworkConfig(input_size=128, heatmap_size=64, width=0.5, skip_connections=True),
+        network=FaceNetworkConfig(input_size=128, heatmap_size=64, width=0.5, skip_connections=True),
         unlabelled=UnlabelledConfig(roots=(faces,), weight=1.0, batch_size=8, min_confidence=0.0),
     )
     average = StartingPoint(recipe).build_network(IBUG_68).eval()

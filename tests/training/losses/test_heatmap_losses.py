@@ -6,10 +6,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.decoding.heatmaps import encode_points
+from models.decoding.heatmaps import decode_heatmaps, encode_points
 from models.landmark_schemes import IBUG_68
 from training.evaluation.metrics import area_under_ced, ced_curve, failure_rate, nme_per_face, point_errors
-from training.losses.heatmap_losses import LOSSES, build_heatmap_loss, heatmap_cross_entropy
+from training.losses.heatmap_losses import (
+    LOSSES,
+    Coordinates,
+    CrossEntropy,
+    CrossEntropyWithCoordinates,
+    HeatmapL2,
+    HeatmapLoss,
+)
 
 POINTS = torch.tensor([[[20.3, 30.2], [40.0, 10.5], [5.5, 60.0]]])
 VISIBLE = torch.ones(1, 3)
@@ -20,9 +27,9 @@ def perfect(name: str, sigma: float) -> torch.Tensor:
     return maps if name == "l2" else maps.clamp_min(1e-30).log()
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_the_true_map_has_the_least_loss_and_no_gradient(name: str) -> None:
-    loss = build_heatmap_loss(name, sigma=1.75, coordinate_weight=0.0)
+@pytest.mark.parametrize("loss", [HeatmapL2(), CrossEntropy(), CrossEntropyWithCoordinates(coordinate_weight=0.0)])
+def test_the_true_map_has_the_least_loss_and_no_gradient(loss: HeatmapLoss) -> None:
+    name = loss.name
     maps = perfect(name, 1.75).requires_grad_()
     value = loss(maps, POINTS, VISIBLE)
     value.backward()
@@ -34,7 +41,7 @@ def test_the_true_map_has_the_least_loss_and_no_gradient(name: str) -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_unlabelled_landmarks_do_not_count(name: str) -> None:
-    loss = build_heatmap_loss(name, sigma=1.75, coordinate_weight=0.5)
+    loss = LOSSES[name]()
     maps = torch.randn(1, 3, 64, 64, requires_grad=True)
     loss(maps, POINTS, torch.tensor([[1.0, 0.0, 1.0]])).backward()
     assert maps.grad is not None
@@ -45,20 +52,28 @@ def test_unlabelled_landmarks_do_not_count(name: str) -> None:
 
 def test_a_landmark_far_outside_the_map_is_left_out() -> None:
     away = torch.tensor([[[-90.0, 5.0]]])
-    assert heatmap_cross_entropy(torch.randn(1, 1, 64, 64), away, torch.ones(1, 1), sigma=1.75) == 0
+    assert CrossEntropy()(torch.randn(1, 1, 64, 64), away, torch.ones(1, 1)) == 0
 
 
-def test_training_on_the_loss_finds_the_points() -> None:
+def test_coordinates_alone_ask_for_the_mean_of_a_map_and_not_for_its_width() -> None:
+    loss = Coordinates()
+    narrow, wide, elsewhere = perfect("coordinates", 1.0), perfect("coordinates", 1.75), torch.zeros(1, 3, 64, 64)
+    assert loss(narrow, POINTS, VISIBLE) < 0.1
+    assert loss(wide, POINTS, VISIBLE) < 0.1
+    assert loss(elsewhere, POINTS, VISIBLE) > 10
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_training_on_a_loss_finds_the_points_where_it_says_that_they_are_read(name: str) -> None:
     maps = torch.zeros(1, 3, 64, 64, requires_grad=True)
-    loss = build_heatmap_loss("cross_entropy+coordinates", sigma=1.75, coordinate_weight=0.5)
+    loss = LOSSES[name]()
     optimiser = torch.optim.Adam([maps], lr=0.2)
     for _ in range(150):
         optimiser.zero_grad()
         loss(maps, POINTS, VISIBLE).backward()
         optimiser.step()
-    from models.decoding.heatmaps import decode_heatmaps
-
-    assert (decode_heatmaps(maps, 64).points - POINTS).abs().max() < 0.3
+    found = decode_heatmaps(maps, 64, kind=loss.heatmap_kind, point_kind=loss.point_kind)
+    assert (found.points - POINTS).abs().max() < 0.3
 
 
 def test_errors_are_in_units_of_the_outer_eye_corners() -> None:

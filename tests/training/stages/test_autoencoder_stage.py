@@ -15,6 +15,7 @@ from models.crop_rule import CropRule
 from models.errors import FewmarkError
 from models.files.autoencoder_file import TrainedAutoencoder, load_autoencoder, save_autoencoder
 from models.landmark_schemes import IBUG_68
+from models.networks.interleaved.face_network import FaceNetworkConfig
 from models.surgery.growing import grow_autoencoder
 from tracker.files.dataclass_toml import load_toml
 from training.config import (
@@ -25,7 +26,6 @@ from training.config import (
     FacesConfig,
     LandmarkRecipe,
     LinearStartConfig,
-    NetworkConfig,
 )
 from training.crops.random_crops import random_crops
 from training.engine.processes import Processes
@@ -121,7 +121,9 @@ def test_a_run_with_a_linear_code_starts_with_it_and_improves_on_it(sixteen_face
 def test_a_landmark_run_refuses_a_linear_code(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_autoencoder(path, TrainedAutoencoder("a", Autoencoder(replace(SMALL, linear_side=32)), CropRule()))
-    recipe = LandmarkRecipe("b", start_from=path, network=NetworkConfig(128, 64, z_dim=16, width=0.125))
+    recipe = LandmarkRecipe(
+        "b", start_from=path, network=FaceNetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.125)
+    )
     with pytest.raises(FewmarkError, match=r"linear_side=32.* but the recipe asks for .*linear_side=0"):
         StartingPoint(recipe).build_network(IBUG_68)
 

@@ -26,7 +26,6 @@ from training.config import (
     FacesConfig,
     LandmarkRecipe,
     MatchingConfig,
-    NetworkConfig,
     OptimiserConfig,
     PhaseConfig,
 )
@@ -52,7 +51,7 @@ RECIPE = DescriptorRecipe(
     name="small",
     checkpoint_minutes=0,
     faces=FacesConfig(held_out=0.3),
-    network=NetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.125, skip_connections=True),
+    network=FaceNetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.125, skip_connections=True),
     augmentation=MOVED,
     matching=MatchingConfig(channels=16, places=32),
     optimiser=OptimiserConfig(batch_size=4, ema_decay=0.9),

@@ -13,13 +13,13 @@ import torch
 from models.errors import FewmarkError
 from models.files.model_file import load_model
 from models.landmark_schemes import scheme_from_names
+from models.networks.interleaved.face_network import FaceNetworkConfig
 from tracker.files.dataclass_toml import dump_toml, load_toml
 from training.config import (
     AugmentationConfig,
     AutoencoderRecipe,
     DescriptorRecipe,
     LandmarkRecipe,
-    NetworkConfig,
     OptimiserConfig,
     PhaseConfig,
 )
@@ -35,7 +35,7 @@ CPU = Processes(torch.device("cpu"))
 RECIPE = LandmarkRecipe(
     name="tiny",
     checkpoint_minutes=0,
-    network=NetworkConfig(input_size=128, heatmap_size=64, width=0.25, skip_connections=True),
+    network=FaceNetworkConfig(input_size=128, heatmap_size=64, width=0.25, skip_connections=True),
     optimiser=OptimiserConfig(batch_size=4),
     phases=(PhaseConfig(epochs=1.5, warmup_steps=2),),
 )

@@ -27,8 +27,6 @@ from training.benchmarks.few_shot import draw, parse_sizes, run_few_shot
 from training.config import (
     AugmentationConfig,
     LandmarkRecipe,
-    LossConfig,
-    NetworkConfig,
     OptimiserConfig,
     PhaseConfig,
     UnlabelledConfig,
@@ -40,7 +38,7 @@ from training.stages.landmark_stage import read_faces, train_landmarks
 from training.stages.starting_point import StartingPoint
 from training.stages.teacher import Teacher
 
-NETWORK = NetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.25, skip_connections=True)
+NETWORK = FaceNetworkConfig(input_size=128, heatmap_size=64, z_dim=16, width=0.25, skip_connections=True)
 HEAD_ONLY = PhaseConfig(epochs=0.5, head=1e-3, encoder=0, decoder=0, warmup_steps=0)
 HEAD_AND_ENCODER = PhaseConfig(epochs=0.5, head=1e-4, encoder=2e-5, decoder=0, warmup_steps=0)
 CPU = Processes(torch.device("cpu"))
@@ -183,7 +181,7 @@ def test_what_keeps_reconstructing(autoencoder_file: Path) -> None:
     assert not StartingPoint(RECIPE).keeps_reconstructing
     decoder_trained = replace(RECIPE, start_from=autoencoder_file, phases=(PhaseConfig(),))
     assert not StartingPoint(decoder_trained).keeps_reconstructing
-    assert StartingPoint(replace(decoder_trained, loss=LossConfig(reconstruction_weight=0.01))).keeps_reconstructing
+    assert StartingPoint(replace(decoder_trained, reconstruction_weight=0.01)).keeps_reconstructing
 
 
 @pytest.mark.parametrize(("num_itls", "parameters"), [(4, 881_000), (3, 291_000), (2, 143_000), (1, 106_000)])
@@ -219,7 +217,7 @@ def test_unlabelled_faces_and_reconstruction_train_along(
     recipe = replace(
         RECIPE,
         start_from=autoencoder_file,
-        loss=LossConfig(reconstruction_weight=0.01),
+        reconstruction_weight=0.01,
         unlabelled=UnlabelledConfig(roots=(unlabelled,), weight=0.5, batch_size=4, from_step=1, min_confidence=0.0),
     )
     path = train_landmarks(recipe, twelve_labelled, tmp_path / "run", processes=CPU)
@@ -258,7 +256,7 @@ def test_a_decoder_that_is_passed_twice_keeps_its_batch_statistics(
     recipe = replace(
         RECIPE,
         start_from=autoencoder_file,
-        loss=LossConfig(reconstruction_weight=0.01),
+        reconstruction_weight=0.01,
         phases=(PhaseConfig(epochs=1, warmup_steps=0),),
     )
     before = _state(StartingPoint(recipe).build_network(IBUG_68))

@@ -79,7 +79,7 @@ def compile_engine(
     with ThreadPoolExecutor(1) as builder:
         plan, messages = builder.submit(_compile, tensorrt, proto.SerializeToString(), graph.config.input_size).result()
     description = describe_engine(messages)
-    check_precision(description, precision, tuple(model.network.head.lin.get_parameter("weight").shape))
+    check_precision(description, precision, tuple(model.network.last_layer.get_parameter("weight").shape))
     return BuiltEngine(plan, description, precision)
 
 
@@ -129,7 +129,7 @@ def engine_key(model: FaceModel, *, precision: Precision = "fp16", reconstruct: 
         "torch": torch.__version__,
         "onnx": _version("onnx"),
         "onnxscript": _version("onnxscript"),
-        "weights": weights_hash(model),
+        "weights": weights_hash(model, reconstruct=reconstruct),
         "precision": "fp16, heatmaps fp32" if precision == "fp16" else precision,
         "batch": f"1 to {MAX_BATCH}",
         "target": TARGETS,
