@@ -48,7 +48,7 @@ class TransportBar(QWidget):
     def show_position(self, index: int, count: int, time_s: float, end_s: float) -> None:
         """The frame that is shown, of ``count``, and its time [s] since the first frame, of ``end_s``."""
         self._time.setText(f"{clock_text(time_s, _FINE_S)} / {clock_text(end_s, _FINE_S)}")
-        self._frame.set_text(f"frame {index + 1} of {count}")
+        self._frame.set_text(f"frame {index + 1} of {count}", short=f"{index + 1} / {count}")
 
     def show_playing(self, playing: bool) -> None:
         self._play.set_icon("pause" if playing else "play")

@@ -29,14 +29,18 @@ class ElidedLabel(QLabel):
 
     def __init__(self, text: str = "", role: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._whole = ""
+        self._whole = self._short = ""
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setProperty("role", role)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.set_text(text)
 
-    def set_text(self, text: str) -> None:
-        self._whole = text
+    def set_text(self, text: str, *, short: str = "") -> None:
+        """
+        Args:
+            short: takes the text's place where that doesn't fit.
+        """
+        self._whole, self._short = text, short
         self._fit()
 
     def event(self, event: QEvent | None) -> bool:
@@ -46,6 +50,8 @@ class ElidedLabel(QLabel):
         return handled
 
     def _fit(self) -> None:
-        shown = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.width())
+        metrics = self.fontMetrics()
+        text = self._short if self._short and metrics.horizontalAdvance(self._whole) > self.width() else self._whole
+        shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, self.width())
         self.setText(shown)
         self.setToolTip(self._whole if shown != self._whole else "")

@@ -65,7 +65,7 @@ class Rung:
     deviation: Deviation | None  # None where it could not even be tested
     reason: str  # why it can't be used, or is not where "auto" chooses; "" where it is or could be
     chosen: bool = False  # by "auto"
-    start_s: float | None = None  # making and testing it, where it runs; the first one tested has eager run as well
+    start_s: float | None = None  # making and testing it, where it runs; the first may have eager run as well
 
 
 def choose_backend(

@@ -112,6 +112,7 @@ class HeatmapNetwork(nn.Module):
     def __init__(self, model: FaceModel, dtype: torch.dtype = torch.float16) -> None:
         super().__init__()
         self.network = CropGraph(model, dtype=dtype).network
+        del self.network.normalisation  # not a weight of the engine: images come normalised
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network.heatmaps(images)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -22,11 +22,14 @@ from tracker.types import FaceBox, FloatArray
 
 _FREE = 0.1  # intersection over union up to which a face is seen without parts of another
 _NEAR = 2.5  # face sizes between two faces that may have changed places
+_YOUNG_S = (
+    0.5  # so long after it was found a face may turn out to be one that was lost: it comes out from behind another
+)
 # Differences of looks, see ``looks.py``.
 _ALIKE = 0.15  # as a face is to itself a moment later
 _UNLIKE = 0.5  # hardly ever the same face
 _CLEARLY = 0.15  # a followed face gets another's id where that fits better by this much
-_LOOK_SIZES = 3.0  # face sizes that a difference of 1 weighs as much as
+_LOOK_SIZES = 6.0  # face sizes that a difference of 1 weighs as much as
 
 
 def overlaps(a: Sequence[FaceBox], b: Sequence[FaceBox]) -> NDArray[np.float64]:
@@ -184,11 +187,9 @@ class FaceAssociator:
 
     def _exchange(self, faces: Sequence[_Seen], ids: list[int | None], time_s: float) -> None:
         """Two faces whose crops have changed places exchange their ids; one of them may be new, and have none."""
-        for i, j in combinations(range(len(faces)), 2):
+        for i, j in _near_pairs(faces):
             tracks = {k: self._tracks[face_id] for k, face_id in ((i, ids[i]), (j, ids[j])) if face_id is not None}
             if not tracks or not (faces[i].is_free and faces[j].is_free):
-                continue
-            if distance(np.array(faces[i].box.centre), faces[j].box, size_of(faces[i].box)) > _NEAR:
                 continue
             as_it_is = sum(track.unlike(faces[k].look) for k, track in tracks.items())
             exchanged = sum(track.unlike(faces[i + j - k].look) for k, track in tracks.items())
@@ -199,7 +200,10 @@ class FaceAssociator:
                     track.motion = motions.get(i + j - k) or Motion(faces[i + j - k].box, time_s)
 
     def _give_back(self, faces: Sequence[_Seen], ids: list[int | None], time_s: float) -> None:
-        """A followed face gets the id of one that was lost where it looks like that one, and not like its own."""
+        """A followed face gets the id of one that was lost where it looks like that one, and not like its own.
+
+        A face that was just found has no look of its own yet.
+        """
         for i, face_id in enumerate(ids):
             if face_id is None or not faces[i].is_free:
                 continue
@@ -207,9 +211,11 @@ class FaceAssociator:
             for lost_id in self._tracks.keys() - set(ids):
                 lost = self._tracks[lost_id]
                 place = lost.motion.predicted(time_s, self._settings)
+                is_young = lost.motion.time_s < followed.born_s > time_s - _YOUNG_S
+                unlike = math.inf if is_young else followed.unlike(look)
                 if (
                     lost.has_look
-                    and lost.unlike(look) <= min(_ALIKE, followed.unlike(look) - _CLEARLY)
+                    and lost.unlike(look) <= min(_ALIKE, unlike - _CLEARLY)
                     and distance(place, box, lost.motion.size) <= _NEAR
                 ):
                     ids[i] = lost_id
@@ -238,16 +244,24 @@ class FaceAssociator:
         if lost:
             # A face that was hidden may have stopped: its last place counts as much as where it was heading.
             away = min(away, distance(np.array(motion.box.centre), face.box, motion.size))
-        if track.has_look and face.look is not None and unlike <= _ALIKE:
+        if track.has_look and face.look is not None and unlike <= _ALIKE:  # however large: a box swells behind another
             limit = settings.max_alike_distance
-        elif time_s - motion.time_s > settings.max_lost_s:
-            return None
         else:
+            growth = abs(math.log(size_of(face.box) / motion.size))
+            if time_s - motion.time_s > settings.max_lost_s or growth > math.log(settings.max_size_ratio):
+                return None
             limit = settings.max_lost_distance if lost else settings.max_distance
-        growth = abs(math.log(size_of(face.box) / motion.size))
-        if away > limit or unlike > _UNLIKE or growth > math.log(settings.max_size_ratio):
+        if away > limit or unlike > _UNLIKE:
             return None
         return away + _LOOK_SIZES * unlike
+
+
+def _near_pairs(faces: Sequence[_Seen]) -> list[tuple[int, int]]:
+    """Places of faces that are near enough to each other to have changed places since the last frame."""
+    centres = np.array([face.box.centre for face in faces]).reshape(-1, 2)
+    sizes = np.array([size_of(face.box) for face in faces])
+    apart = np.linalg.norm(centres[:, None] - centres, axis=-1)
+    return [(i, j) for i, j in np.argwhere(np.triu(apart <= _NEAR * sizes, 1)).tolist()]
 
 
 def _corners(boxes: Sequence[FaceBox]) -> NDArray[np.float64]:

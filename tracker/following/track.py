@@ -50,6 +50,7 @@ class Track:
 
     def __init__(self, box: FaceBox, time_s: float) -> None:
         self.motion = Motion(box, time_s)
+        self.born_s = time_s
         self._look: FloatArray | None = None
         self._looked_s = time_s
 

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from tracker.sources.file_kind import JPEG
 
 _TAIL_BYTES = 1 << 16
+_ZEROS = 1 << 10  # bytes at the end that are more than padding
 _JPEG_END = b"\xff\xd9"
 _OGG_LAST_PAGE = 0x04  # of a page's flags
 _TRANSPORT_SYNC = 0x47
@@ -41,13 +42,15 @@ def is_whole(path: Path, container_format: str) -> bool:
     """
     with path.open("rb") as file:
         size = path.stat().st_size
+        file.seek(-min(_TAIL_BYTES, size), 2)
+        tail = file.read()
+        if not any(tail[-_ZEROS:]):  # room that was set aside for a download, and never filled
+            return False
         if container_format == "matroska,webm":
             return _segment_is_whole(file, size)
         if container_format.startswith("mov,"):
             return _boxes_are_whole(file, size)
         if container_format == "ogg":
-            file.seek(-min(_TAIL_BYTES, size), 2)
-            tail = file.read()
             page = tail.rfind(b"OggS")
             return page >= 0 and bool(tail[page + 5 : page + 6]) and bool(tail[page + 5] & _OGG_LAST_PAGE)
     return False

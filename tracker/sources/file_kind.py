@@ -29,7 +29,7 @@ def is_still(path: Path) -> bool:
     Raises FewmarkError if it cannot be read.
     """
     head = read_head(path, _HEAD_BYTES)
-    return is_image(head) and not is_animation(path, head) and not (head.startswith(JPEG) and _is_jpeg_stream(path))
+    return is_image(head) and not is_animation(path, head) and not is_jpeg_stream(path, head)
 
 
 def is_image(head: bytes) -> bool:
@@ -88,12 +88,14 @@ def _is_animated_png(path: Path) -> bool:
     return False
 
 
-def _is_jpeg_stream(path: Path) -> bool:
-    """Whether a second JPEG of the same size follows the first: Motion-JPEG.
+def is_jpeg_stream(path: Path, head: bytes | None = None) -> bool:
+    """Whether a second JPEG of the same size follows the first: Motion-JPEG. Raises FewmarkError if it cannot be read.
 
     Photos, too, carry further pictures: smaller ones (previews, gain maps), and those that a multi-picture segment
     lists (stereo, CIPA DC-007).
     """
+    if not (read_head(path) if head is None else head).startswith(JPEG):
+        return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         size, scan = _jpeg_header(data, 0)
         if size is None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.errors import FewmarkError
 from tracker.sources.base import ReadAheadSource, check_time_range
 from tracker.sources.decoding import error_text
-from tracker.sources.file_kind import ANIMATED_SUFFIXES, is_animation, is_tiff, read_head
+from tracker.sources.file_kind import ANIMATED_SUFFIXES, is_animation, is_jpeg_stream, is_tiff, read_head
 from tracker.sources.tiff_pages import pages_of
 from tracker.types import Frame, ImageArray, SourceInfo
 
@@ -57,9 +57,8 @@ def read_image(path: Path, page: int | None = None) -> ImageArray:
     """Read one image file as (H, W, 3) uint8 RGB, upright by its EXIF orientation.
 
     Grey becomes three equal channels, 16 bits are scaled to 8 (65535 -> 255), transparency is dropped: the colour
-    stored under it is what comes out. Of an animation the first picture, of several
-    pages the one at ``page``, or the first. Raises FewmarkError if the file
-    cannot be read or decoded, and for depths other than 8 and 16 bits.
+    stored under it is what comes out. Of an animation the first picture, of several pages the one at ``page``, or the
+    first. Raises FewmarkError if the file cannot be read or decoded, and for depths other than 8 and 16 bits.
     """
     try:
         data = np.fromfile(path, dtype=np.uint8)  # cv2.imread fails on non-ASCII paths on Windows
@@ -96,7 +95,8 @@ def decode_image(data: NDArray[np.uint8], name: str, page: int | None = None) ->
 def list_images(folder: Path) -> list[Path]:
     """The image files of a folder, not of its subfolders, by suffix, in natural order (img2 before img10).
 
-    Hidden files are left out, and animated PNG and WebP, which are films. Raises FewmarkError if there is none.
+    Hidden files are left out, and animated PNG and WebP, which are films; JPEGs are not looked into. Raises
+    FewmarkError if there is none.
     """
     try:
         files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
@@ -145,7 +145,8 @@ class ImageFiles(ReadAheadSource):
         check_time_range(self._name, start_s, end_s)
         stills = list_stills(path)
         until = float("inf") if end_s is None else end_s
-        self._is_alone = len(stills) == 1 and not path.is_dir()
+        self._is_folder = path.is_dir()
+        self._is_alone = len(stills) == 1 and not self._is_folder
         self._selected = [(i, still) for i, still in enumerate(stills) if (start_s or 0.0) <= i / self._rate < until]
         if not self._selected:
             raise FewmarkError(
@@ -168,4 +169,8 @@ class ImageFiles(ReadAheadSource):
                     raise
                 self.warnings.append(f"{error}; skipped")
                 continue
+            if self._is_folder and is_jpeg_stream(still.path):
+                self.warnings.append(
+                    f"{still.path}: a film of JPEGs, of which the first is taken; name the file itself"
+                )
             yield Frame(image, index, index / self._rate, still.name)

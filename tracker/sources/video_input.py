@@ -24,7 +24,7 @@ class VideoInput:
     Args:
         address: as FFmpeg takes it.
         name: what messages call it.
-        threads: FRAME decodes fastest, but holds one frame per thread back; SLICE gives each at once.
+        threads: AUTO decodes fastest, but may hold one frame per thread back; SLICE gives each at once.
         container_format: FFmpeg's name of it, where the content alone could mislead; None: found out.
         options, timeout: as for ``av.open``; seconds.
 

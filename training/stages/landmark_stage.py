@@ -83,13 +83,11 @@ def train_on_faces(
     notes: list[str] = []
     recipe, train, validation = _fitted_to_scheme(recipe, train, validation, notes.append)
     run = TrainingRun(recipe, out, RESULT_FILE, resume=resume, processes=processes, should_stop=should_stop)
-    scheme = train[0].scheme
-    along = recipe.reconstruction_weight > 0
+    scheme, along = train[0].scheme, recipe.reconstruction_weight > 0
     start = StartingPoint(recipe)
     network = start.build_network(scheme)
     if along:
         interleaved(network, f"recipe {recipe.name}: reconstruction_weight")
-    size = recipe.network.input_size
     teacher = Teacher(recipe, scheme) if recipe.unlabelled.weight > 0 else None
     offset = LabelOffset(mirrors=recipe.augmentation.flip > 0)
     companions: dict[str, Companion] = {"label_offset": offset} | ({"teacher": teacher} if teacher else {})
@@ -98,6 +96,7 @@ def train_on_faces(
     )
     if resume:
         state.restore(run.checkpoint, recipe.phases)
+    size = recipe.network.input_size
     crops = load_crops(train, size, recipe.crop, recipe.augmentation)
     if not resume:
         start.start_last_layer(network, crops)
@@ -105,44 +104,8 @@ def train_on_faces(
     held_out = load_crops(validation, size, recipe.crop) if validation and run.processes.is_main else None
     notes += [f"skipped {line}" for line in (*crops.skipped, *(held_out.skipped if held_out else ()))]
 
-    batch = min(recipe.optimiser.batch_size, len(crops))
-    schedule = Schedule(recipe.phases, len(crops) / batch)
-    plan = Plan(
-        faces=len(crops),
-        batch=batch,
-        steps=schedule.total_steps,
-        measure_every=max(round(len(crops) / batch), MIN_STEPS_TO_VALIDATION),
-        shown="loss",
-    )
-    objective = LandmarkObjective(recipe)
-    to_learn = crops.shifted(-offset.value)
-
-    def advance(chosen: Tensor) -> Step:
-        nonlocal to_learn
-        number, phase, factor = schedule.at(state.step)
-        state.enter(number, phase)
-        generator = generator_for(recipe.seed, state.step)
-        images, points, visible = to_learn.augmented(chosen, recipe.augmentation, generator, run.share, run.device)
-        images = images.contiguous(memory_format=torch.channels_last)
-        unlabelled = None
-        if teacher is not None and state.step >= recipe.unlabelled.from_step:
-            unlabelled = teacher.batch(state.step, state.averaged, run.device, run.processes.rank)
-        with autocast(run.precision, run.device):
-            loss = objective(state.shared_network, images, Targets(points, visible), unlabelled)
-        state.update(loss, factor)
-        if state.step in (EARLY, plan.steps) or state.step % plan.measure_every == 0:
-            to_learn = crops.shifted(-offset.look(state.averaged, crops, run.device, prior()))
-        return Step({"loss": loss}, factor * phase.head)
-
-    def prior() -> ShapePrior | None:
-        return teacher.prior if teacher else None
-
-    def measure() -> Measured:
-        assert held_out is not None
-        scores = validate(state.averaged, held_out, batch, run.device, prior(), offset.value)
-        return Measured(scores, f"validation NME {scores['nme_percent']:.2f} %")
-
-    scores = run.carry_out(plan, state, advance, measure if held_out else None, notes)
+    learning = _Learning(recipe, run, state, crops, held_out, teacher, offset)
+    scores = run.carry_out(learning.plan, state, learning.advance, learning.measure if held_out else None, notes)
     if scores is None:
         return None
     provenance = run.provenance(
@@ -160,12 +123,79 @@ def train_on_faces(
         start.keeps_reconstructing,
         provenance=provenance,
         carries=start.kept_autoencoder,
-        shape_prior=prior(),
+        shape_prior=learning.prior,
         label_offset=offset.value,
     )
     path = out / RESULT_FILE
     save_model(path, trained, half=True)
     return path
+
+
+class _Learning:
+    """What a step and a measurement of landmark training are."""
+
+    def __init__(
+        self,
+        recipe: LandmarkRecipe,
+        run: TrainingRun,
+        state: TrainingState,
+        crops: LabelledCrops,
+        held_out: LabelledCrops | None,
+        teacher: Teacher | None,
+        offset: LabelOffset,
+    ) -> None:
+        self._recipe, self._run, self._state = recipe, run, state
+        self._crops, self._held_out, self._teacher, self._offset = crops, held_out, teacher, offset
+        batch = min(recipe.optimiser.batch_size, len(crops))
+        self._schedule = Schedule(recipe.phases, len(crops) / batch)
+        self._objective = LandmarkObjective(recipe)
+        self._to_learn = crops.shifted(-offset.value)
+        self.plan = Plan(
+            faces=len(crops),
+            batch=batch,
+            steps=self._schedule.total_steps,
+            measure_every=max(round(len(crops) / batch), MIN_STEPS_TO_VALIDATION),
+            shown="loss",
+        )
+
+    @property
+    def prior(self) -> ShapePrior | None:
+        """What the teacher has learned of how landmarks lie to each other."""
+        return self._teacher.prior if self._teacher else None
+
+    def advance(self, chosen: Tensor) -> Step:
+        """A step on the faces of these numbers, and on some without labels where there is a teacher."""
+        recipe, run, state = self._recipe, self._run, self._state
+        number, phase, factor = self._schedule.at(state.step)
+        state.enter(number, phase)
+        generator = generator_for(recipe.seed, state.step)
+        images, points, visible = self._to_learn.augmented(
+            chosen, recipe.augmentation, generator, run.share, run.device
+        )
+        images = images.contiguous(memory_format=torch.channels_last)
+        unlabelled = None
+        if self._teacher is not None and state.step >= recipe.unlabelled.from_step:
+            unlabelled = self._teacher.batch(state.step, state.averaged, run.device, run.processes.rank)
+        with autocast(run.precision, run.device):
+            loss = self._objective(state.shared_network, images, Targets(points, visible), unlabelled)
+        state.update(loss, factor)
+        if state.step in (EARLY, self.plan.steps) or state.step % self.plan.measure_every == 0:
+            offset = self._offset.look(state.averaged, self._crops, run.device, self.prior)
+            self._to_learn = self._crops.shifted(-offset)
+        return Step({"loss": loss}, factor * phase.head)
+
+    def measure(self) -> Measured:
+        """NME of the averaged network on the held-out faces."""
+        assert self._held_out is not None
+        scores = validate(
+            self._state.averaged,
+            self._held_out,
+            self.plan.batch,
+            self._run.device,
+            self.prior,
+            self._offset.value,
+        )
+        return Measured(scores, f"validation NME {scores['nme_percent']:.2f} %")
 
 
 def _fitted_to_scheme(

@@ -198,6 +198,8 @@ def test_a_long_text_is_cut_and_told_whole(qtbot: QtBot) -> None:
     assert line.toolTip() == text
     line.set_text("short")
     assert (line.text(), line.toolTip()) == ("short", "")
+    line.set_text(text, short="53 / 56")
+    assert (line.text(), line.toolTip()) == ("53 / 56", text)
 
 
 def test_the_newest_message_is_shown_and_the_one_before_after_it(qtbot: QtBot) -> None:

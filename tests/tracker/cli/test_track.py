@@ -187,3 +187,14 @@ def test_arguments_that_do_not_parse_are_code_2(tmp_path: Path) -> None:
         run = CliRunner().invoke(app, arguments)
         assert run.exit_code == 2
         assert "Usage: " in run.stderr
+
+
+def test_tracking_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    unused = {"matplotlib", "sounddevice", "sympy", "torch._dynamo", "torch._inductor", "onnx", "scipy", "PyQt6"}
+    code = (
+        "import sys; from typer.testing import CliRunner; from tracker.cli import app;"
+        f"run = CliRunner().invoke(app, sys.argv[1:]); print(run.exit_code, {unused} & sys.modules.keys())"
+    )
+    arguments = ["track", demo_clip(), "--end", "0.1", "--backend", "eager", "--out", tmp_path]
+    run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert run.stdout.strip() == "0 set()", run.stderr

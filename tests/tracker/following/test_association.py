@@ -156,6 +156,13 @@ def test_a_crop_that_went_over_to_a_lost_face_gets_that_ones_id() -> None:
     assert associator.update([box(200), box(150)], 5 / RATE, [1, None], [look(1), look(0)]) == [1, 0]
 
 
+def test_a_face_that_comes_out_from_behind_another_is_known_once_it_is_seen_whole() -> None:
+    associator = seen_for_a_while(box(100), box(200))
+    associator.update([box(200)], 0.1, [1], [look(1)])
+    assert associator.update([box(300), box(200)], 0.5, [None, 1], [-look(0), look(1)]) == [2, 1]  # half of it
+    assert associator.update([box(320), box(200)], 0.6, [2, 1], [look(0), look(1)]) == [0, 1]
+
+
 def test_a_new_face_that_looks_like_a_followed_one_gets_its_id_back() -> None:
     """The crop of 0 went over to somebody who was never seen alone, and 0 is found elsewhere."""
     associator = seen_for_a_while(box(100))

@@ -206,6 +206,10 @@ def test_a_folder_counts_its_animations_among_the_videos(tmp_path: Path) -> None
     save_jpegs(tmp_path / "c.mjpg")
     assert [Path(job.spec).name for job in plan_jobs([str(tmp_path)])] == ["a.webp", "b.png", "c.mjpg"]
     pictures()[0].save(tmp_path / "d.png")
+    save_jpegs(tmp_path / "e.jpg")
     assert [Path(job.spec).name for job in plan_jobs([str(tmp_path)])][3:] == [tmp_path.name]
     with open_source(tmp_path) as source:
-        assert [frame.name for frame in source] == ["d.png"]
+        assert [frame.name for frame in source] == ["d.png", "e.jpg"]
+    assert source.warnings == [
+        f"{tmp_path / 'e.jpg'}: a film of JPEGs, of which the first is taken; name the file itself"
+    ]

@@ -164,6 +164,16 @@ def test_a_matroska_that_is_cut_off_says_so_whatever_its_start(tmp_path: Path, s
     assert [text for text in source.warnings if "header announces 3600.80 s; the file is cut off" in text]
 
 
+@pytest.mark.parametrize("form", [Form("mkv", "libx264"), Form("webm", "libvpx"), Form("mp4", "libx264")], ids=str)
+def test_a_download_that_was_never_filled_says_so(tmp_path: Path, form: Form) -> None:
+    path = write(tmp_path / f"a.{form.suffix}", form, muxer={"movflags": "faststart"} if form.suffix == "mp4" else {})
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    with open_source(path) as source:
+        assert 0 < len(list(source)) < COUNT
+    assert source.warnings
+
+
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_matroska_that_states_its_length_and_not_its_end_is_understood(tmp_path: Path, cut: bool) -> None:
     """FFmpeg puts the time of the end into the tag DURATION, mkvmerge the length."""
