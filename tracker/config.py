@@ -5,17 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from models.registry import DEFAULT_MODEL
+from tracker.types import ImageArray
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionConfig:
     """When and how faces are looked for; between detections they are tracked by their landmarks."""
 
-    detector: str = "short_range"  # a name of DETECTORS
-    min_score: float = 0.5  # 0..1
-    tiles: bool = False  # look for faces that are small in the frame as well: slow
-    period_s: float = 0.5  # a detection at least this often, for new faces
-    thorough_period_s: float = 1.0  # recordings: small faces are looked for at most this often; inf: never
+    detector: str = "auto"  # a name of DETECTORS
+    min_score: float | None = None  # 0..1; None: the detector's own choice
+    smallest_face: float = 0.028  # what its landmarks span, of the frame's longer side; close looks find it
+    small_faces: bool = False  # half as large ones too, and every look is a close one: slow
+    period_s: float = 0.5  # where something has changed, new faces are looked for this often
+    sweep_period_s: float = 10.0  # and everywhere, changed or not, this often
+    lone_period_s: float = 1.0  # likewise where no face is followed, and then for faces that lie or hang as well
+
+    def smallest_px(self, image: ImageArray) -> float:
+        """What the landmarks of the smallest face span that close looks are to find in an image, (H, W, 3); pixels."""
+        return self.smallest_face * float(max(image.shape[:2])) * (0.5 if self.small_faces else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ class AssociationSettings:
 class TrackingConfig:
     """What counts as a face, and how long."""
 
-    max_faces: int = 4  # the largest are kept
+    max_faces: int | None = None  # the largest are kept; None: all of a still, 20 in a video
     min_confidence: float = 0.55  # mean over the landmarks, below which a crop shows no face
     # A NEW face must exceed min_confidence by this times (1 - the detector's score), as a share of it.
     doubt_margin: float = 0.8

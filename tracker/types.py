@@ -98,3 +98,4 @@ class TrackingResult:
     stage_ms: dict[str, float] = field(default_factory=dict)  # stage name -> milliseconds
     model: str = ""
     backend: str = ""
+    left_out: int = 0  # faces that were found as well, beyond TrackingConfig.max_faces

@@ -100,7 +100,7 @@ def tracker_config(settings: TrackingSettings) -> TrackerConfig:
         model=settings.model,
         backend=settings.backend,
         smooth=settings.smoothing > 0,
-        detection=DetectionConfig(detector=settings.detector, tiles=settings.small_faces),
+        detection=DetectionConfig(detector=settings.detector, small_faces=settings.small_faces),
         tracking=TrackingConfig(max_faces=settings.max_faces, min_confidence=settings.min_confidence),
         smoothing=OneEuroSettings(min_cutoff_hz=cutoff_hz(settings.smoothing)),
     )

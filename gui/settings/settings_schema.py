@@ -67,19 +67,19 @@ class TrackingSettings:
     model: str = DEFAULT_MODEL  # a name of MODELS or the path of a model file
     backend: str = "auto"  # or a name of BACKENDS
     max_faces: int = field(
-        default=4, metadata=shown("Faces at most", "The largest ones are followed.", minimum=1, maximum=40, step=1)
+        default=20, metadata=shown("Faces at most", "The largest ones are followed.", minimum=1, maximum=40, step=1)
     )
     smoothing: float = 0.5  # 0 off .. 1 calmest
     detector: str = field(
-        default="short_range",
+        default="auto",
         metadata=shown(
             "Face detector",
-            "Short range: faces up to about 2 m away. Full range: up to about 5 m, slower.",
+            "Auto: near faces at once, and small ones wherever the picture changes.",
             choices=_detectors,
         ),
     )
     small_faces: bool = field(
-        default=False, metadata=shown("Look for small faces", "Searches the frame in tiles as well: slow.")
+        default=False, metadata=shown("Look for small faces", "Half as small as otherwise, in every look: slow.")
     )
     min_confidence: float = field(
         default=0.55,

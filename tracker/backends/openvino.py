@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -34,6 +33,7 @@ from tracker.backends.engine_cache import (
     weights_hash,
 )
 from tracker.backends.graph import CropGraph
+from tracker.machine.openvino_import import import_openvino
 from tracker.types import ImageArray
 
 _CACHED = 12  # compiled graphs in the cache: three a model, of 24 to 60 MB but for one
@@ -191,18 +191,3 @@ def _convert(function: Callable[..., tuple[Tensor, ...]], inputs: dict[str, Tens
     for end, name in (*zip(model.inputs, inputs, strict=True), *zip(model.outputs, outputs, strict=True)):
         end.get_tensor().set_names({name})
     return model
-
-
-def import_openvino() -> Any:
-    """The module, kept from telling its maker that it is used.
-
-    Raises:
-        FewmarkError: it is not installed.
-    """
-    # As if its telemetry were not installed: on every import it would report to its maker, and keep a thread for it.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    try:
-        import openvino
-    except ImportError as error:
-        raise FewmarkError("backend openvino: not installed; pip install 'fewmark[openvino]'") from error
-    return openvino

@@ -18,7 +18,7 @@ from tracker.batch.jobs import Job
 from tracker.batch.replacing import move_into_place, written_aside
 from tracker.batch.settings import OutputChoice, Selection
 from tracker.batch.sidecar import Sidecar, describe_request
-from tracker.following.pipeline import FaceTracker
+from tracker.following.pipeline import FaceTracker, most_faces
 from tracker.overlays import OverlayContext, render
 from tracker.sinks import (
     AnnotatedImagesSink,
@@ -42,6 +42,7 @@ class JobReport:
     frames_with_face: int = 0
     warnings: list[str] = field(default_factory=list)
     stage_ms: dict[str, float] = field(default_factory=dict)  # mean per frame
+    left_out: int = 0  # faces beyond the most that are kept, in the frame with most of them
     finished: bool = True  # False: stopped before the end of the source
     kept_earlier: bool = False  # stopped, and the files are still those of an earlier run
     already_done: bool = False  # nothing had to be computed
@@ -113,6 +114,12 @@ def run_job(
             frames = _selected(source, selection, should_stop, report)
             warnings = _track_into(written, frames, tracker, choice, info, start_s, on_result, report)
             report.warnings = [*source.warnings, *warnings]
+            if report.left_out:
+                most = most_faces(tracker.config.tracking, still=info.are_stills)
+                report.warnings.append(
+                    f"{report.left_out} more faces than the {most} that are kept; --max-faces {most + report.left_out} "
+                    "keeps them all"
+                )
             report.kept_earlier = aside and not report.finished
             if aside and report.finished:
                 sidecar.remove()
@@ -188,6 +195,7 @@ def _track(
             sink.write(result)
         report.frames += 1
         report.frames_with_face += bool(result.faces)
+        report.left_out = max(report.left_out, result.left_out)
         totals.update(result.stage_ms)
         on_result(result)
     report.stage_ms = {name: round(ms / report.frames, 3) for name, ms in totals.items()}

@@ -15,7 +15,7 @@ from tracker.bench.network import BATCHES, CALLS, WARM_UP_CALLS, NetworkBench, N
 from tracker.bench.peers import Peer, PeerBench, PeerTime
 from tracker.bench.stages import StageBench, StageSamples, StageTime
 from tracker.config import TrackerConfig
-from tracker.following.pipeline import open_detector, open_tracker
+from tracker.following.pipeline import most_faces, open_detector, open_tracker
 from tracker.sources.video_file import VideoFile
 from tracker.types import SourceInfo
 
@@ -114,7 +114,7 @@ def measure(
             subject = _Subject(config, video, info, plan, first, stack, model_dir, report)
             subject.warm_up(on_step)
             subjects.append(subject)
-        most = max((config.tracking.max_faces for config in configs), default=1)
+        most = max((most_faces(config.tracking) for config in configs), default=1)
         others = [PeerBench(name, peer, video, most) for name, peer in (peers or {}).items()]
         places = dict.fromkeys(place for subject in subjects if (place := computes_on(subject.tracker.backend)))
         meters = {place: PeakMeter(*place) for place in places}

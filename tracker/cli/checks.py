@@ -14,7 +14,7 @@ from models.errors import FewmarkError
 from models.files.header import read_header
 from models.registry import AUTOENCODER, DEFAULT_MODEL, MODELS
 from tracker.backends.nvidia import why_no_cuda
-from tracker.config import DetectionConfig
+from tracker.detectors import AutomaticDetector
 from tracker.files.model_store import DETECTOR_MODELS, MODEL_DIR_VARIABLE, cache_directory, locate
 from tracker.sources import list_cameras
 
@@ -69,8 +69,8 @@ def _check_detectors(model_dir: Path | None) -> Iterator[Check]:
             yield Check(f"detector {name}", "missing", str(error))
             continue
         if found:
-            is_default = name == DetectionConfig().detector
-            yield Check(f"detector {name}", "ok", f"{found}{' (default)' if is_default else ''}")
+            part = " (part of auto, the default)" if name in AutomaticDetector.PARTS else ""
+            yield Check(f"detector {name}", "ok", f"{found}{part}")
         else:
             where = (
                 f"not here yet: obtained on first use, into {cache_directory()}; "

@@ -77,12 +77,15 @@ class _Tracking:
         ),
     ] = None
     detector: Annotated[
-        str | None, typer.Option(metavar="NAME", help="short_range or full_range.  [default: short_range]")
+        str | None, typer.Option(metavar="NAME", help="auto, short_range, full_range or centerface.  [default: auto]")
     ] = None
     small_faces: Annotated[
-        bool, typer.Option("--small-faces", help="Also look for faces that are small in the frame: slow.")
+        bool, typer.Option("--small-faces", help="Look for faces half as small as otherwise, in every look: slow.")
     ] = False
-    max_faces: Annotated[int | None, typer.Option(metavar="N", min=1, help="Follow at most that many faces.")] = None
+    max_faces: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Keep at most N faces.  [default: 20 in videos, all in photos]"),
+    ] = None
     smooth: Annotated[bool | None, typer.Option("--smooth/--no-smooth", help="One-Euro filter over time.")] = None
 
     def config(self, path: Path | None) -> TrackerConfig:
@@ -94,7 +97,7 @@ class _Tracking:
         detection = replace(
             config.detection,
             detector=self.detector or config.detection.detector,
-            tiles=self.small_faces or config.detection.tiles,
+            small_faces=self.small_faces or config.detection.small_faces,
         )
         tracking = config.tracking if self.max_faces is None else replace(config.tracking, max_faces=self.max_faces)
         return replace(

@@ -1,4 +1,4 @@
-"""Faces that are small in a large image: overlapping square tiles."""
+"""Faces that are small in a large image: overlapping square tiles; and one box per face."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tracker.types import FaceBox
 # With tiles half as large from level to level, a face too small for one level is still whole in a tile of the next.
 _OVERLAP = 1 / 3
 _MAX_SHARED = 0.5  # of the smaller box's area
+_MAX_OVERLAP = 0.3  # intersection over union
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,19 @@ def merge(boxes: Sequence[FaceBox]) -> list[FaceBox]:
         if all(_shared(box, other) <= _MAX_SHARED * min(box.width, other.width) ** 2 for other in kept):
             kept.append(box)
     return kept
+
+
+def suppress(boxes: Sequence[FaceBox]) -> list[FaceBox]:
+    """One box per face out of the finds of one look, the surest first; a face within another one's box stays."""
+    kept: list[FaceBox] = []
+    for box in sorted(boxes, key=lambda box: -box.score):
+        if all(_shared(box, other) <= _MAX_OVERLAP * _union(box, other) for other in kept):
+            kept.append(box)
+    return kept
+
+
+def _union(a: FaceBox, b: FaceBox) -> float:
+    return a.width**2 + b.width**2 - _shared(a, b)
 
 
 def _shared(a: FaceBox, b: FaceBox) -> float:

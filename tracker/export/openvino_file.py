@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from models.files.model_file import FaceModel
 from tracker.backends.graph import CropGraph
-from tracker.backends.openvino import import_openvino, openvino_graph
+from tracker.backends.openvino import openvino_graph
 from tracker.export.metadata import export_metadata
+from tracker.machine.openvino_import import import_openvino
 from tracker.types import ImageArray
 
 _SECTION = "fewmark"  # of the file's rt_info, where the metadata stands

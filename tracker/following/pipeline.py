@@ -1,14 +1,15 @@
 """The pipeline: a frame goes in, a tracking result comes out. Synchronous and single-threaded.
 
 A face is detected once and then followed: its crop comes from its last landmarks. The detector runs where there is
-nothing to follow, when a face is lost, after a cut, and once a period while there is room for more faces.
+nothing to follow, when a face is lost, after a cut, and where the picture changes: ``searching.py`` has the rules.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,16 +19,18 @@ from models.errors import FewmarkError
 from models.files.model_file import FaceModel
 from models.registry import open_model
 from tracker.backends import Choice, PassedOver, PredictionRequest, choose_backend
-from tracker.config import DetectionConfig, TrackerConfig
+from tracker.config import DetectionConfig, TrackerConfig, TrackingConfig
 from tracker.detectors import DETECTORS, FaceDetector
 from tracker.following.association import FaceAssociator, unmatched_detections
 from tracker.following.locating import FaceLocator, LocatedFace, LocateRequest, is_face, is_new_face
 from tracker.following.scene_change import CUT, DOUBT, SceneChangeDetector
+from tracker.following.searching import FaceSearch, Look, SearchState, looks_at_still
 from tracker.following.smoothing import OneEuroFilter
 from tracker.geometry.crop import bounding_box
 from tracker.machine.timing import StageTimer
 from tracker.types import FaceBox, Frame, TrackedFace, TrackingResult
 
+MOST_FOLLOWED = 20  # in a video, where nobody says how many
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +48,9 @@ class FaceTracker:
         self._scene = SceneChangeDetector()
         self._tracked: dict[int, FaceBox] = {}
         self._filters: dict[int, OneEuroFilter] = {}
-        self._detected_at_s = self._thorough_at_s = -math.inf
+        self._search = FaceSearch(self.config.detection)
+        self._time_s = -math.inf  # of the last frame
+        self._said_more = False  # faces were left out already: no need to look for more
         self._said_why_no_reconstruction = False
 
     def __enter__(self) -> Self:
@@ -73,8 +78,9 @@ class FaceTracker:
         if restart_ids:
             self._associator = FaceAssociator(self.config.tracking.association)
         self._scene.reset()
+        self._search.reset()
+        self._said_more = False
         self._forget()
-        self._thorough_at_s = -math.inf  # not so at a cut: where one follows the other, the period still holds
 
     def reconfigure(self, config: TrackerConfig) -> None:
         """Other limits and another smoothing from the next frame on; faces stay followed.
@@ -86,8 +92,9 @@ class FaceTracker:
             raise ValueError("another model, backend, detection or association needs another tracker")
         if (config.smooth, config.smoothing) != (self.config.smooth, self.config.smoothing):
             self._filters.clear()
-        largest = sorted(self._tracked, key=lambda i: -self._tracked[i].width)[: config.tracking.max_faces]
+        largest = sorted(self._tracked, key=lambda i: -self._tracked[i].width)[: most_faces(config.tracking)]
         self._tracked = {i: box for i, box in self._tracked.items() if i in largest}
+        self._said_more = False
         self.config = config
 
     def process(
@@ -105,8 +112,8 @@ class FaceTracker:
             heatmaps: also return each face's heatmap.
             heatmap_of: index of the landmark whose heatmap that is; None collapses those of all landmarks.
             reconstructions: also return each face's reconstruction and its error.
-            recorded: the frame does not come live, there is no hurry: where no face is followed, small ones are looked
-                for as well, at most once in ``DetectionConfig.thorough_period_s``.
+            recorded: the frame does not come live, there is no hurry: where no face is followed, those that lie or
+                hang upside down are all looked for at once, not one way after the other.
 
         Raises:
             FewmarkError: reconstructions are asked of a model that was not trained to make any. Where one should make
@@ -118,8 +125,8 @@ class FaceTracker:
     def process_still(self, frame: Frame, *, heatmaps: bool = False, reconstructions: bool = False) -> TrackingResult:
         """The same for a frame that stands for itself, as a photo does: nothing is followed, and ids count from 0.
 
-        There is no hurry: where the detector finds no face at once it looks for small ones, and the network looks at
-        each face and at its mirror image, from two distances.
+        There is no hurry: small faces are looked for in all of it, those that lie or hang upside down where there is no
+        other, and the network looks at each face and at its mirror image, from two distances.
         """
         self.reset(restart_ids=True)
         wanted = PredictionRequest(heatmaps, reconstructions=reconstructions)
@@ -141,8 +148,9 @@ class FaceTracker:
             request = self._without_reconstructions(request, why)
         timer, config = StageTimer(), self.config.tracking
         with timer.stage("scene"):
-            if frame.time_s < self._detected_at_s:
+            if frame.time_s < self._time_s:
                 self.reset()
+            self._time_s = frame.time_s
             resemblance = self._scene.resemblance(frame.image)
             if resemblance < CUT:
                 self._forget()
@@ -153,15 +161,13 @@ class FaceTracker:
         believed = is_face if resemblance >= DOUBT else partial(is_new_face, detector_score=0.5)
         faces = [face for face in faces if believed(face, config=config)]
 
-        lost = len(faces) < len(followed)
-        due = frame.time_s - self._detected_at_s >= self.config.detection.period_s
-        room = config.max_faces - len(faces)
-        if not faces or lost or (due and room > 0):
-            with timer.stage("detect"):
-                detections = self._detect(frame, still=still, look_closely=recorded and not faces)
-            new = unmatched_detections(detections, [face.box for face in faces])
-            largest = sorted(new, key=lambda box: -box.width)[: max(room, 0)]
-            faces += self._locator.locate_new(request, largest, config, timer)
+        most = most_faces(config, still=still)
+        if still:
+            faces += self._find(looks_at_still(frame.image, self.config.detection), faces, request, timer)
+        elif len(faces) < most or not self._said_more:
+            boxes, lost = [face.box for face in faces], len(faces) < len(followed)
+            state = SearchState(frame.image, frame.time_s, self._scene.thumbnail, boxes, lost, recorded)
+            faces += self._find(self._search.looks(state), faces, request, timer)
 
         with timer.stage("associate"):
             kept = self._associator.drop_duplicates(
@@ -170,7 +176,11 @@ class FaceTracker:
                 [face.previous_id for face in faces],
                 [face.look for face in faces],
             )
-            faces = [faces[i] for i in kept]
+            # Followed faces stay; of the new ones the largest do.
+            kept.sort(key=lambda i: (faces[i].previous_id is None, -faces[i].box.width))
+            left_out = max(len(kept) - most, 0)
+            self._said_more = self._said_more or left_out > 0
+            faces = [faces[i] for i in sorted(kept[:most])]
             ids = self._associator.update(
                 [face.box for face in faces],
                 frame.time_s,
@@ -186,22 +196,30 @@ class FaceTracker:
             stage_ms=timer.stage_ms,
             model=self.model.name,
             backend=self.backend.name,
+            left_out=left_out,
         )
 
     def _forget(self) -> None:
         self._tracked.clear()
         self._filters.clear()
         self._associator.reset()
-        self._detected_at_s = -math.inf
+        self._search.forget()
 
-    def _detect(self, frame: Frame, *, still: bool, look_closely: bool) -> list[FaceBox]:
-        period_s = self.config.detection.thorough_period_s
-        due = math.isfinite(period_s) and frame.time_s - self._thorough_at_s >= period_s
-        thorough = still or (look_closely and due)
-        self._detected_at_s = frame.time_s
-        if thorough:
-            self._thorough_at_s = frame.time_s
-        return self._detector.detect(frame.image, thorough=thorough)
+    def _find(
+        self, looks: Sequence[Look], known: Sequence[LocatedFace], request: LocateRequest, timer: StageTimer
+    ) -> list[LocatedFace]:
+        """The new faces that these looks find. Each goes on where the last one left nothing that is a face."""
+        faces = list(known)
+        turns = 0
+        for look in looks:
+            if faces and look.quarter_turns != turns:
+                break
+            turns = look.quarter_turns
+            with timer.stage("detect"):
+                boxes = look.find(self._detector, request.image)
+            new = unmatched_detections(boxes, [face.box for face in faces])
+            faces += self._locator.locate_new(request, new, self.config.tracking, timer)
+        return faces[len(known) :]
 
     def _finish(self, face_id: int, face: LocatedFace, time_s: float) -> TrackedFace:
         points = face.points
@@ -222,6 +240,13 @@ class FaceTracker:
         )
 
 
+def most_faces(config: TrackingConfig, *, still: bool = False) -> int:
+    """How many faces are kept at most."""
+    if config.max_faces is not None:
+        return config.max_faces
+    return sys.maxsize if still else MOST_FOLLOWED
+
+
 def needs_another_tracker(running: TrackerConfig, wanted: TrackerConfig) -> bool:
     """Whether a tracker of one config can't be reconfigured to another."""
 
@@ -237,9 +262,7 @@ def open_detector(
     """The detector that the config names; arguments and errors as for ``open_tracker``."""
     if config.detector not in DETECTORS:
         raise FewmarkError(f"detector {config.detector!r} is unknown; choose one of {', '.join(DETECTORS)}")
-    return DETECTORS[config.detector](
-        min_score=config.min_score, tiles=config.tiles, model_dir=model_dir, report=report
-    )
+    return DETECTORS[config.detector](min_score=config.min_score, model_dir=model_dir, report=report)
 
 
 def open_tracker(

@@ -24,6 +24,7 @@ class SceneChangeDetector:
     """
 
     def __init__(self) -> None:
+        self.thumbnail = np.zeros(_THUMBNAIL[::-1], np.float32)  # (18, 32) green, 0..255, of the last frame
         self._last: np.ndarray | None = None
 
     def reset(self) -> None:
@@ -38,8 +39,8 @@ class SceneChangeDetector:
         # Rows and columns are thinned out first: averaging a whole 4K frame would cost more than tracking it.
         step = max(1, min(image.shape[:2]) // 90)
         thin = np.ascontiguousarray(image[::step, ::step, 1])
-        thumbnail = cv2.resize(thin, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
-        thumbnail -= thumbnail.mean()
+        self.thumbnail = cv2.resize(thin, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
+        thumbnail = (self.thumbnail - self.thumbnail.mean()).ravel()
         last, self._last = self._last, thumbnail
         if last is None:
             return 1.0

@@ -19,7 +19,7 @@ import numpy as np
 from models.errors import FewmarkError
 from models.registry import model_title
 from tracker.config import TrackerConfig
-from tracker.following.pipeline import FaceTracker, needs_another_tracker
+from tracker.following.pipeline import FaceTracker, most_faces, needs_another_tracker
 from tracker.live.capture import CapturedFrame
 from tracker.live.events import EventKind, LiveEvent, Report
 from tracker.live.loading import TrackerFacts, TrackerMaker, close_tracker, facts_of, load_tracker
@@ -195,6 +195,7 @@ class TrackingStage:
         """Until it is another worker's turn; without a tracker frames pass through."""
         continuity: tuple[object, ...] = ()
         listed_s = 0.0  # perf_counter
+        said_most = 0  # of how many faces it was said that there are more
         while True:
             with self._turn:
                 if self._closing.is_set() or self._active is not worker:
@@ -214,6 +215,14 @@ class TrackingStage:
                     listed_s = time.perf_counter() if is_listed else listed_s
                     result, listed = _process(tracker, frame, config, is_listed=is_listed)
                     self.rate.tick()
+                    most = most_faces(config.tracker.tracking)
+                    if result.left_out and said_most != most:
+                        said_most = most
+                        self._tell(
+                            EventKind.SOURCE_NOTE,
+                            f"There are {result.left_out} more faces than the {most} that are followed: raise how many "
+                            "there are at most.",
+                        )
                     self._watch_backend(worker, tracker)
                 tracked = TrackedFrame(result, captured.captured_s, config, worker.facts, captured.info, listed)
                 while not self._results.put(tracked, _WAIT_S):

@@ -14,6 +14,7 @@ import numpy as np
 
 from models.errors import FewmarkError
 from models.landmark_schemes import FACE_WIDE_SCHEMES, FaceSquare, LandmarkScheme
+from tracker.config import DetectionConfig
 from tracker.detectors.base import FaceDetector
 from tracker.geometry.crop import box_around_points
 from tracker.types import FaceBox
@@ -68,7 +69,8 @@ def _face_square(scheme: LandmarkScheme, sample: FaceSample, detector: FaceDetec
     except FewmarkError:
         return None  # whoever loads the crops names it
     points = box_around_points(sample.points, dataclasses.replace(scheme, face_square=None))
-    holding = [box for box in detector.detect(image, thorough=True) if _holds(box, points.centre)]
+    boxes = detector.detect(image) or detector.detect(image, smallest_px=DetectionConfig().smallest_px(image))
+    holding = [box for box in boxes if _holds(box, points.centre)]
     if not holding:
         return None
     face = min(holding, key=lambda box: math.dist(box.centre, points.centre) / box.width)

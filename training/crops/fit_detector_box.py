@@ -1,4 +1,5 @@
-"""Fits the constants of ``tracker.detectors.blazeface.LANDMARK_BOX_FITS`` and prints them.
+"""Fits the detectors' maps from keypoints to the landmarks' box, and prints them: ``LANDMARK_BOX_FITS`` of
+``tracker/detectors/blazeface.py`` and ``LANDMARK_BOX_FIT`` of ``centerface.py``.
 
     python -m training.crops.fit_detector_box PATH/TO/300w
 
@@ -10,22 +11,19 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.detectors.blazeface import (
-    BlazeFaceDetection,
-    LandmarkBoxFit,
-    MediaPipeFaceDetector,
-    ModelName,
-    keypoint_frame,
-    landmark_box,
-)
+from tracker.detectors import CenterFaceDetector, MediaPipeFaceDetector
+from tracker.detectors.keypoint_box import KeypointDetection, LandmarkBoxFit, keypoint_frame, landmark_box
 from tracker.geometry.crop import box_around_points, transform_points
 from tracker.types import FaceBox, ImageArray
 from training.datasets import FaceSample, split_validation
@@ -37,11 +35,26 @@ MAX_TURN_DEGREES = 30.0
 MATCH_DISTANCE = 0.4  # sides between a detection's nose and the true centre, for the detection to count
 
 
+class KeypointDetector(Protocol):
+    """What is fitted."""
+
+    def detect_keypoints(self, image: ImageArray) -> list[KeypointDetection]: ...
+    def close(self) -> None: ...
+
+
+# With the least score of a detection that is believed.
+DETECTORS: dict[str, Callable[[], KeypointDetector]] = {
+    "short_range": partial(MediaPipeFaceDetector, "short_range", min_score=0.5),
+    "full_range": partial(MediaPipeFaceDetector, "full_range", min_score=0.5),
+    "centerface": partial(CenterFaceDetector, min_score=0.4),
+}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Match:
     """A detection and the box it should give."""
 
-    detection: BlazeFaceDetection
+    detection: KeypointDetection
     truth: FaceBox
 
 
@@ -67,7 +80,7 @@ def views(sample: FaceSample, rng: np.random.Generator) -> list[tuple[ImageArray
     return seen
 
 
-def matches(samples: list[FaceSample], detector: MediaPipeFaceDetector, seed: int) -> tuple[list[Match], int]:
+def matches(samples: list[FaceSample], detector: KeypointDetector, seed: int) -> tuple[list[Match], int]:
     """(the views in which the face was found, the number of views)."""
     rng = np.random.default_rng(seed)
     found: list[Match] = []
@@ -118,17 +131,18 @@ def errors(found: list[Match], constants: LandmarkBoxFit) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fit the map from BlazeFace's keypoints to the landmarks' box.")
+    parser = argparse.ArgumentParser(description="Fit the maps from detectors' keypoints to the landmarks' box.")
     parser.add_argument("data", type=Path, help="folder of 300-W that holds lfpw, helen and afw")
     parser.add_argument("--every", type=int, default=1, help="use every n-th face")
+    parser.add_argument("--detectors", default=",".join(DETECTORS), help="names, comma-separated")
     arguments = parser.parse_args()
     train, held_out = split_validation(read_w300(arguments.data).samples[:: arguments.every], 0.2)
-    for model in get_args(ModelName):
-        with MediaPipeFaceDetector(model, min_score=0.5) as detector:
+    for name in arguments.detectors.split(","):
+        with closing(DETECTORS[name]()) as detector:
             found, total = matches(train, detector, seed=0)
             constants = fit(found)
             seen, views_held_out = matches(held_out, detector, seed=1)
-        print(f'"{model}": {constants},')
+        print(f'"{name}": {constants},')
         print(f"# fit: {len(found)} of {total} views found; {errors(found, constants)}")
         print(f"# held out: {len(seen)} of {views_held_out} views found; {errors(seen, constants)}")
 

@@ -62,7 +62,7 @@ def find_face(detector: FaceDetector, image: ImageArray) -> FaceBox | None:
         padded = np.asarray(cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REPLICATE), np.uint8)
         boxes = [FaceBox(box.xyxy - np.float32(pad), box.score, box.roll) for box in detector.detect(padded)]
     if not boxes:
-        boxes = detector.detect(image, thorough=True)
+        boxes = detector.detect(image, smallest_px=DetectionConfig().smallest_px(image))
     return max(boxes, key=lambda box: box.width, default=None)
 
 

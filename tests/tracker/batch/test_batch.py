@@ -133,7 +133,7 @@ def test_a_video_gets_its_files_and_a_sidecar(tmp_path: Path, tracker: FaceTrack
     assert request["source_bytes"] == source.stat().st_size
     assert request["source_modified_ns"] == source.stat().st_mtime_ns
     assert request["selection"] == {}
-    assert request["config"]["detection"]["detector"] == "short_range"
+    assert request["config"]["detection"]["detector"] == "auto"
     assert len(request["model_sha256"]) == 64
 
 

