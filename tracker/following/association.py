@@ -22,9 +22,7 @@ from tracker.types import FaceBox, FloatArray
 
 _FREE = 0.1  # intersection over union up to which a face is seen without parts of another
 _NEAR = 2.5  # face sizes between two faces that may have changed places
-_YOUNG_S = (
-    0.5  # so long after it was found a face may turn out to be one that was lost: it comes out from behind another
-)
+_YOUNG_S = 0.5  # so long a face that was found may turn out to be a lost one: it comes out from behind another
 # Differences of looks, see ``looks.py``.
 _ALIKE = 0.15  # as a face is to itself a moment later
 _UNLIKE = 0.5  # hardly ever the same face
@@ -96,6 +94,11 @@ class FaceAssociator:
         """Forgets all faces, as for a seek; ids go on counting."""
         self._tracks.clear()
         self._time_s = -math.inf
+
+    def cut(self) -> None:
+        """After a cut, or a pan as quick as one, places say nothing: faces are found again by their looks alone."""
+        for track in self._tracks.values():
+            track.motion.holds = False
 
     def drop_duplicates(
         self,
@@ -210,6 +213,8 @@ class FaceAssociator:
             box, look, followed = faces[i].box, faces[i].look, self._tracks[face_id]
             for lost_id in self._tracks.keys() - set(ids):
                 lost = self._tracks[lost_id]
+                if not lost.motion.holds:
+                    continue
                 place = lost.motion.predicted(time_s, self._settings)
                 is_young = lost.motion.time_s < followed.born_s > time_s - _YOUNG_S
                 unlike = math.inf if is_young else followed.unlike(look)
@@ -240,11 +245,14 @@ class FaceAssociator:
     def _cost(self, track: Track, face: _Seen, time_s: float, *, lost: bool) -> float | None:
         """How little a face agrees with a track, in face sizes; None: it can't be the same."""
         settings, motion, unlike = self._settings, track.motion, track.unlike(face.look)
+        is_alike = track.has_look and face.look is not None and unlike <= _ALIKE
+        if not motion.holds:
+            return _LOOK_SIZES * unlike if is_alike else None
         away = distance(motion.predicted(time_s, settings), face.box, motion.size)
         if lost:
             # A face that was hidden may have stopped: its last place counts as much as where it was heading.
             away = min(away, distance(np.array(motion.box.centre), face.box, motion.size))
-        if track.has_look and face.look is not None and unlike <= _ALIKE:  # however large: a box swells behind another
+        if is_alike:  # however large: a box swells behind another
             limit = settings.max_alike_distance
         else:
             growth = abs(math.log(size_of(face.box) / motion.size))

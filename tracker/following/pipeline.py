@@ -75,6 +75,7 @@ class FaceTracker:
         Args:
             restart_ids: count ids from 0 again, as for another source; else none is used twice.
         """
+        self._associator.reset()
         if restart_ids:
             self._associator = FaceAssociator(self.config.tracking.association)
         self._scene.reset()
@@ -202,7 +203,7 @@ class FaceTracker:
     def _forget(self) -> None:
         self._tracked.clear()
         self._filters.clear()
-        self._associator.reset()
+        self._associator.cut()
         self._search.forget()
 
     def _find(

@@ -22,6 +22,7 @@ class Motion:
     box: FaceBox
     time_s: float
     velocity: NDArray[np.float64] | None = None  # (2,) px/s; None: seen once
+    holds: bool = True  # False: the picture has changed since
 
     @property
     def size(self) -> float:
@@ -37,6 +38,8 @@ class Motion:
 
     def moved(self, box: FaceBox, time_s: float, settings: AssociationSettings) -> Motion:
         """After it was seen again."""
+        if not self.holds:
+            return Motion(box, time_s)
         velocity, elapsed_s = self.velocity, time_s - self.time_s
         if elapsed_s > 0:
             latest = (np.array(box.centre) - np.array(self.box.centre)) / elapsed_s
