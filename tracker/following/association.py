@@ -24,7 +24,7 @@ _FREE = 0.1  # intersection over union up to which a face is seen without parts 
 _NEAR = 2.5  # face sizes between two faces that may have changed places
 _YOUNG_S = 0.5  # so long a face that was found may turn out to be a lost one: it comes out from behind another
 # Differences of appearances, see ``appearance.py``.
-_ALIKE = 0.15  # as a face is to itself a moment later
+_ALIKE = 0.18  # as a face is to itself a moment later
 _UNLIKE = 0.5  # hardly ever the same face
 _CLEARLY = 0.15  # a followed face gets another's id where that fits better by this much
 _APPEARANCE_SIZES = 6.0  # face sizes that a difference of 1 weighs as much as
