@@ -175,7 +175,7 @@ class FaceTracker:
                 [face.box for face in faces],
                 frame.time_s,
                 [face.previous_id for face in faces],
-                [face.look for face in faces],
+                [face.appearance for face in faces],
             )
             # Followed faces stay; of the new ones the largest do.
             kept.sort(key=lambda i: (faces[i].previous_id is None, -faces[i].box.width))
@@ -186,7 +186,7 @@ class FaceTracker:
                 [face.box for face in faces],
                 frame.time_s,
                 [face.previous_id for face in faces],
-                [face.look for face in faces],
+                [face.appearance for face in faces],
             )
             self._tracked = {face_id: face.box for face_id, face in zip(ids, faces, strict=True)}
             self._filters = {i: f for i, f in self._filters.items() if i in self._tracked}
