@@ -29,7 +29,7 @@ class DetectionConfig:
 class AssociationSettings:
     """Limits within which a box is taken for a known face."""
 
-    max_lost_s: float = 1.0  # a face unseen for longer than this is found again by its look alone
+    max_lost_s: float = 1.0  # a face unseen for longer than this is found again by its appearance alone
     max_alike_s: float = 2.5  # after this it is forgotten; its id is never used again
     max_distance: float = 0.6  # face sizes between a live face's predicted and found centre
     max_lost_distance: float = 1.2  # the same for a lost face: it has moved on unseen

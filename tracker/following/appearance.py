@@ -1,7 +1,7 @@
 """What a face looks like, coarsely: enough to tell two people in one picture apart, not to recognise anybody.
 
-Over a second and a turn of the head a face's look differs from itself by 0.02 (median) to 0.2, from another person's by
-0.4 (median), whatever the light.
+Over a second and a turn of the head a face differs from itself by 0.02 (median) to 0.2, from another person by 0.4
+(median), whatever the light.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SIDE = 4  # thumbnail pixels: coarse enough for another expression, and for a c
 _LEAST_CONTRAST = 4.0  # 0..255, of the thumbnail: a face in the dark is mostly noise
 
 
-def look_of(crop: ImageArray, points: FloatArray) -> FloatArray:
+def appearance_of(crop: ImageArray, points: FloatArray) -> FloatArray:
     """(48,) a thumbnail of the face in L*a*b*, less its mean colour and contrast.
 
     Args:
@@ -29,10 +29,10 @@ def look_of(crop: ImageArray, points: FloatArray) -> FloatArray:
     small = cv2.resize(crop[y0 : y1 + 1, x0 : x1 + 1], (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32).reshape(-1, 3)
     lab -= lab.mean(axis=0)
-    look = lab.ravel() / ((lab.std() + _LEAST_CONTRAST) * np.sqrt(lab.size))
-    return np.asarray(look, np.float32)
+    appearance = lab.ravel() / ((lab.std() + _LEAST_CONTRAST) * np.sqrt(lab.size))
+    return np.asarray(appearance, np.float32)
 
 
 def difference(a: FloatArray, b: FloatArray) -> float:
-    """How unlike two looks are: 0 the same, 1 nothing in common, at most 2."""
+    """How unlike two appearances are: 0 the same, 1 nothing in common, at most 2."""
     return float(np.square(a - b).sum()) / 2
