@@ -14,7 +14,7 @@ class DetectionConfig:
 
     detector: str = "auto"  # a name of DETECTORS
     min_score: float | None = None  # 0..1; None: the detector's own choice
-    smallest_face: float = 0.028  # what its landmarks span, of the frame's longer side; close looks find it
+    smallest_face: float = 0.03  # what its landmarks span, of the frame's longer side; close looks find it
     small_faces: bool = False  # half as large ones too, and every look is a close one: slow
     period_s: float = 0.5  # where something has changed, new faces are looked for this often
     sweep_period_s: float = 10.0  # and everywhere, changed or not, this often
