@@ -28,7 +28,7 @@ _BLOCKS = (4, 3)  # across and down: parts of the frame consist of whole ones, s
 # Where a followed person moves: half the width, up and down from the face's middle, in sides of its box.
 _PERSON = ((0.9, 1.0, 1.0), (1.6, 0.0, 4.0))  # head, body
 # In units of the smallest face that is wanted of a video: photos, where there is time; faces that lie, in videos.
-_STILL_SMALLEST, _TURNED_SMALLEST = 0.65, 2.0
+_STILL_SMALLEST, _TURNED_SMALLEST = 0.55, 2.0
 _TURNS = (1, 3, 2)  # quarters to the left: lying comes before hanging
 
 

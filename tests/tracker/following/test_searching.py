@@ -130,7 +130,7 @@ def test_small_faces_make_every_look_a_close_one() -> None:
 def test_a_still_is_looked_at_quickly_closely_and_then_turned() -> None:
     looks = looks_at_still(np.zeros((*SMALL, 3), np.uint8), DetectionConfig())
     assert [(look.smallest_px, look.quarter_turns) for look in looks] == [
-        (px, turns) for turns in (0, 1, 3, 2) for px in (None, 0.65 * CLOSE_PX)
+        (px, turns) for turns in (0, 1, 3, 2) for px in (None, 0.55 * CLOSE_PX)
     ]
 
 
