@@ -213,7 +213,7 @@ class FaceTracker:
         faces = list(known)
         turns = 0
         for look in looks:
-            if faces and look.quarter_turns != turns:
+            if look.quarter_turns != turns and any(_stands(face.box, turns) for face in faces):
                 break
             turns = look.quarter_turns
             with timer.stage("detect"):
@@ -239,6 +239,11 @@ class FaceTracker:
             reconstruction=face.reconstruction,
             recon_error=face.recon_error,
         )
+
+
+def _stands(box: FaceBox, quarter_turns: int) -> bool:
+    """Whether a face is upright, by less than 45 degrees, in the image turned to the left by so many quarters."""
+    return math.cos(box.roll - quarter_turns * math.pi / 2) > math.sqrt(0.5)
 
 
 def most_faces(config: TrackingConfig, *, still: bool = False) -> int:
