@@ -99,8 +99,10 @@ class FaceSearch:
             self._looked_s = state.time_s
         close = self._config.smallest_px(state.image)
         quick = close if self._config.small_faces else None
-        looks = [Look(quick)]
-        if quick is None and self._may_look_closely(state):
+        closely = quick is None and self._may_look_closely(state)
+        # Where nobody is missing, a close look at what is new leaves nothing to a quick one.
+        looks = [] if closely and new and state.followed and not (state.lost or missing) else [Look(quick)]
+        if closely:
             looks += [Look(close, part=part) for part in new]
             self._note(state, new)
         return looks + [Look(_TURNED_SMALLEST * close, turns) for turns in self._turns(state)]

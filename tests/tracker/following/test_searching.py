@@ -77,15 +77,14 @@ def test_where_nothing_changes_nobody_is_looked_for_beside_a_followed_face() -> 
     watched = Watched()
     watched.looks(0.0)
     assert [i for i in range(1, 299) if watched.looks(i / 30, [FACE])] == []
-    (quick, close) = watched.looks(10.0, [FACE])  # but now and then, everywhere
-    assert (quick.part, close.part) == (None, (0, 0, 480, 270))
+    assert watched.looks(10.0, [FACE]) == [Look(CLOSE_PX, part=(0, 0, 480, 270))]  # but now and then, everywhere
 
 
 def test_where_something_changes_that_part_is_looked_at_closely() -> None:
     watched = Watched()
     watched.looks(0.0)
     assert watched.looks(0.2, [FACE], changed=[(25, 25)]) == []  # not before half a second is over
-    assert watched.looks(0.5, [FACE], changed=[(25, 25)]) == [Look(), Look(CLOSE_PX, part=(0, 0, 120, 90))]
+    assert watched.looks(0.5, [FACE], changed=[(25, 25)]) == [Look(CLOSE_PX, part=(0, 0, 120, 90))]
     assert watched.looks(1.0, [FACE], changed=[(25, 25)]) == []  # it was seen
     # Somebody has come; that somebody has gone is no news.
     assert close_looks(watched.looks(1.5, [FACE], changed=[(425, 200)])) == [Look(CLOSE_PX, part=(360, 180, 480, 270))]
