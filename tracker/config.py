@@ -14,7 +14,7 @@ class DetectionConfig:
 
     detector: str = "auto"  # a name of DETECTORS
     min_score: float | None = None  # 0..1; None: the detector's own choice
-    smallest_face: float = 0.028  # what its landmarks span, of the frame's longer side; close looks find it
+    smallest_face: float = 0.03  # what its landmarks span, of the frame's longer side; close looks find it
     small_faces: bool = False  # half as large ones too, and every look is a close one: slow
     period_s: float = 0.5  # where something has changed, new faces are looked for this often
     sweep_period_s: float = 10.0  # and everywhere, changed or not, this often
@@ -29,7 +29,7 @@ class DetectionConfig:
 class AssociationSettings:
     """Limits within which a box is taken for a known face."""
 
-    max_lost_s: float = 1.0  # a face unseen for longer than this is found again by its look alone
+    max_lost_s: float = 1.0  # a face unseen for longer than this is found again by its appearance alone
     max_alike_s: float = 2.5  # after this it is forgotten; its id is never used again
     max_distance: float = 0.6  # face sizes between a live face's predicted and found centre
     max_lost_distance: float = 1.2  # the same for a lost face: it has moved on unseen

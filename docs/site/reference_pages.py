@@ -70,4 +70,4 @@ def _entries(command: TyperGroup | TyperCommand, context: typer.Context) -> Iter
 
 def _escaped(text: str) -> str:
     """Help as Markdown, which reads some of what a terminal shows as it stands."""
-    return text.replace("<", "&lt;").replace("|", "\\|").replace("  [", " [")
+    return text.replace("<", "&lt;").replace("|", "\\|").replace("[", "\\[")

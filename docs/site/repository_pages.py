@@ -26,7 +26,10 @@ LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Lists the pages of which there will be more."""
+    """Lists the pages of which there will be more; one that the nav does not name is a guide."""
+    guides = next(section["Guides"] for section in config.nav if "Guides" in section)
+    named = str(config.nav)
+    guides += [path.name for path in sorted((ROOT / "docs").glob("*.md")) if f"'{path.name}'" not in named]
     config.nav += [
         {"Models": [{path.stem: _site_path(_name(path))} for path in sorted((ROOT / CARDS).glob("*.md"))]},
         {"Benchmarks": [{path.stem: _site_path(_name(path))} for path in sorted((ROOT / BENCHMARKS).glob("*.md"))]},

@@ -10,7 +10,7 @@ from gui.services import Services
 from gui.settings.settings_schema import Settings
 from gui.widgets import LabelledSlider
 
-_MOST_FACES = 10  # that the slider offers; the settings go on to more
+_MOST_FACES = 40  # that can be set
 
 
 class FacePanel(QWidget):

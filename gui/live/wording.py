@@ -33,7 +33,9 @@ def why_no_faces(session: LiveSession) -> str:
     """As long as no picture has been through a tracker."""
     if session.is_loading:
         return "The model is being loaded."
-    return "No model is loaded." if session.tracker is None else "No face is in the picture."
+    if session.tracker is None:
+        return "No model is loaded."
+    return "No face is in the picture." if session.is_capturing else "The video is stopped."
 
 
 def size_and_rate(info: SourceInfo) -> str:

@@ -71,7 +71,7 @@ def recordings_in(inputs: Sequence[str], settings: VideoSettings) -> list[tuple[
     """The recordings that files, folders, patterns and records of earlier runs name.
 
     Raises:
-        FewmarkError: one of them is a camera or an address, or a record that can't be read.
+        FewmarkError: one of them is a camera or an address, is not there, or is a record that can't be read.
     """
     found = []
     for spec in inputs:
@@ -82,6 +82,8 @@ def recordings_in(inputs: Sequence[str], settings: VideoSettings) -> list[tuple[
         for job in plan_jobs([spec]):
             if job.path is None:
                 raise FewmarkError(f"{job.name}: not a recording; show cameras and streams in the Live workspace")
+            if not os.path.exists(job.path):  # noqa: PTH110  Path.exists raises for names that are too long
+                raise FewmarkError(f"{job.path}: no such file or folder; check the path")
             is_film = os.path.isdir(job.path)  # noqa: PTH112  Path.is_dir raises for names that are too long
             found.append((job.path, Selection(film_rate=settings.film_rate if is_film else None)))
     return found

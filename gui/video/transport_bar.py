@@ -49,6 +49,7 @@ class TransportBar(QWidget):
         """The frame that is shown, of ``count``, and its time [s] since the first frame, of ``end_s``."""
         self._time.setText(f"{clock_text(time_s, _FINE_S)} / {clock_text(end_s, _FINE_S)}")
         self._frame.set_text(f"frame {index + 1} of {count}", short=f"{index + 1} / {count}")
+        self._allow(True)
 
     def show_playing(self, playing: bool) -> None:
         self._play.set_icon("pause" if playing else "play")
@@ -69,6 +70,11 @@ class TransportBar(QWidget):
         self._frame.set_text("")
         self.show_playing(False)
         self.show_doubtful(None, 0)
+        self._allow(False)
+
+    def _allow(self, allowed: bool) -> None:
+        for button in (self._back, self._play, self._forward):
+            button.setEnabled(allowed)
 
     def _lay_out(self) -> None:
         metrics = theme.current().metrics

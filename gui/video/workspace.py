@@ -174,7 +174,7 @@ class VideoWorkspace(Workspace):
             else:
                 self._growing.stop()
         if entry is None:
-            self.panel.faces.show_faces((), {}, nothing="")
+            self.panel.faces.show_faces((), {}, nothing="Open a recording first.")
 
     def _show_results(self) -> None:
         entry = self._entry

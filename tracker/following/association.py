@@ -1,7 +1,7 @@
 """Which face is which between frames.
 
-By positions, that is boxes, their motion and time, and where these leave it open by looks. Distances are in face sizes
-and times in seconds, so that nothing here depends on resolution or frame rate. Faces are not recognised: what is
+By positions, that is boxes, their motion and time, and where these leave it open by appearance. Distances are in face
+sizes and times in seconds, so that nothing here depends on resolution or frame rate. Faces are not recognised: what is
 compared is coarse, and forgotten with the face.
 """
 
@@ -22,14 +22,12 @@ from tracker.types import FaceBox, FloatArray
 
 _FREE = 0.1  # intersection over union up to which a face is seen without parts of another
 _NEAR = 2.5  # face sizes between two faces that may have changed places
-_YOUNG_S = (
-    0.5  # so long after it was found a face may turn out to be one that was lost: it comes out from behind another
-)
-# Differences of looks, see ``looks.py``.
-_ALIKE = 0.15  # as a face is to itself a moment later
+_YOUNG_S = 0.5  # so long a face that was found may turn out to be a lost one: it comes out from behind another
+# Differences of appearances, see ``appearance.py``.
+_ALIKE = 0.18  # as a face is to itself a moment later
 _UNLIKE = 0.5  # hardly ever the same face
 _CLEARLY = 0.15  # a followed face gets another's id where that fits better by this much
-_LOOK_SIZES = 6.0  # face sizes that a difference of 1 weighs as much as
+_APPEARANCE_SIZES = 6.0  # face sizes that a difference of 1 weighs as much as
 
 
 def overlaps(a: Sequence[FaceBox], b: Sequence[FaceBox]) -> NDArray[np.float64]:
@@ -74,16 +72,16 @@ class _Seen(NamedTuple):
     """A face in one frame."""
 
     box: FaceBox
-    look: FloatArray | None
+    appearance: FloatArray | None
     is_free: bool  # without parts of another face
 
 
 class FaceAssociator:
     """Hands out ids, from 0, that stay with their faces. One per source; single-threaded.
 
-    Every live or lost face has a position, a velocity and a look. Boxes are matched to where the faces should be by
-    now, the best pairs first, live faces before lost ones. A crop that went over to another face, as crops do where
-    faces cross, is told by its look.
+    Every live or lost face has a position, a velocity and an appearance. Boxes are matched to where the faces should be
+    by now, the best pairs first, live faces before lost ones. A crop that went over to another face, as crops do where
+    faces cross, is told by what it shows.
     """
 
     def __init__(self, settings: AssociationSettings | None = None) -> None:
@@ -97,12 +95,17 @@ class FaceAssociator:
         self._tracks.clear()
         self._time_s = -math.inf
 
+    def cut(self) -> None:
+        """After a cut, or a pan as quick as one, places say nothing: faces are found again by appearance alone."""
+        for track in self._tracks.values():
+            track.motion.holds = False
+
     def drop_duplicates(
         self,
         boxes: Sequence[FaceBox],
         time_s: float,
         previous_ids: Sequence[int | None],
-        looks: Sequence[FloatArray] | None = None,
+        appearances: Sequence[FloatArray] | None = None,
         max_overlap: float = 0.5,
     ) -> list[int]:
         """Indices of the boxes to keep where several have come to lie on one face, ascending.
@@ -113,7 +116,7 @@ class FaceAssociator:
 
         Args:
             previous_ids: for each box the id of the track whose crop it came from, None for a new detection.
-            looks: of the face in each box, see ``looks.py``; default: not known.
+            appearances: of the face in each box, see ``appearance.py``; default: not known.
         """
 
         def priority(i: int) -> tuple[bool, float, float, float]:
@@ -123,7 +126,7 @@ class FaceAssociator:
                 return False, 0.0, 0.0, box.score
             motion = track.motion
             error = distance(motion.predicted(time_s, self._settings), box, motion.size)
-            error += _LOOK_SIZES * track.unlike(None if looks is None else looks[i])
+            error += _APPEARANCE_SIZES * track.unlike(None if appearances is None else appearances[i])
             # Less than a tenth of a face is noise, not a sign of having slid.
             return True, -round(error, 1), -face_id, box.score
 
@@ -136,7 +139,7 @@ class FaceAssociator:
         boxes: Sequence[FaceBox],
         time_s: float,
         previous_ids: Sequence[int | None] | None = None,
-        looks: Sequence[FloatArray] | None = None,
+        appearances: Sequence[FloatArray] | None = None,
     ) -> list[int]:
         """Gives every box of a frame its id, and takes faces without a box for lost.
 
@@ -144,9 +147,9 @@ class FaceAssociator:
             boxes: at most one per face (see ``drop_duplicates``), any order.
             time_s: the frame's time. A time before the last one (a seek) forgets all faces first.
             previous_ids: for each box the id of the track whose crop it came from, None where that is not known; such a
-                box keeps its id, unless its look tells that the crop went over to another face. Default: none is known,
-                all are matched.
-            looks: of the face in each box, see ``looks.py``; default: not known.
+                box keeps its id, unless its appearance tells that the crop went over to another. Default: none is
+                known, all are matched.
+            appearances: of the face in each box, see ``appearance.py``; default: not known.
 
         Returns:
             One id per box, in the order of the boxes, no two alike.
@@ -159,7 +162,9 @@ class FaceAssociator:
             if time_s - track.motion.time_s <= max(self._settings.max_lost_s, self._settings.max_alike_s)
         }
         free = overlaps(boxes, boxes).sum(axis=1) <= 1 + _FREE  # each lies on itself
-        faces = [_Seen(box, None if looks is None else looks[i], bool(free[i])) for i, box in enumerate(boxes)]
+        faces = [
+            _Seen(box, None if appearances is None else appearances[i], bool(free[i])) for i, box in enumerate(boxes)
+        ]
         ids: list[int | None] = [None] * len(boxes)
         for index, face_id in enumerate(previous_ids or ()):
             if face_id in self._tracks and face_id not in ids:
@@ -180,7 +185,7 @@ class FaceAssociator:
             track = self._tracks[face_id]
             track.motion = track.motion.moved(face.box, time_s, self._settings)
             if face.is_free:
-                track.remember(face.look, time_s)
+                track.remember(face.appearance, time_s)
             assigned.append(face_id)
         self._time_s = time_s
         return assigned
@@ -191,8 +196,8 @@ class FaceAssociator:
             tracks = {k: self._tracks[face_id] for k, face_id in ((i, ids[i]), (j, ids[j])) if face_id is not None}
             if not tracks or not (faces[i].is_free and faces[j].is_free):
                 continue
-            as_it_is = sum(track.unlike(faces[k].look) for k, track in tracks.items())
-            exchanged = sum(track.unlike(faces[i + j - k].look) for k, track in tracks.items())
+            as_it_is = sum(track.unlike(faces[k].appearance) for k, track in tracks.items())
+            exchanged = sum(track.unlike(faces[i + j - k].appearance) for k, track in tracks.items())
             if exchanged <= len(tracks) * _ALIKE and as_it_is - exchanged > len(tracks) * _CLEARLY:
                 ids[i], ids[j] = ids[j], ids[i]
                 motions = {k: track.motion for k, track in tracks.items()}
@@ -202,20 +207,22 @@ class FaceAssociator:
     def _give_back(self, faces: Sequence[_Seen], ids: list[int | None], time_s: float) -> None:
         """A followed face gets the id of one that was lost where it looks like that one, and not like its own.
 
-        A face that was just found has no look of its own yet.
+        A face that was just found has no appearance of its own yet.
         """
         for i, face_id in enumerate(ids):
             if face_id is None or not faces[i].is_free:
                 continue
-            box, look, followed = faces[i].box, faces[i].look, self._tracks[face_id]
+            box, appearance, followed = faces[i].box, faces[i].appearance, self._tracks[face_id]
             for lost_id in self._tracks.keys() - set(ids):
                 lost = self._tracks[lost_id]
+                if not lost.motion.holds:
+                    continue
                 place = lost.motion.predicted(time_s, self._settings)
                 is_young = lost.motion.time_s < followed.born_s > time_s - _YOUNG_S
-                unlike = math.inf if is_young else followed.unlike(look)
+                unlike = math.inf if is_young else followed.unlike(appearance)
                 if (
-                    lost.has_look
-                    and lost.unlike(look) <= min(_ALIKE, unlike - _CLEARLY)
+                    lost.has_appearance
+                    and lost.unlike(appearance) <= min(_ALIKE, unlike - _CLEARLY)
                     and distance(place, box, lost.motion.size) <= _NEAR
                 ):
                     ids[i] = lost_id
@@ -239,12 +246,15 @@ class FaceAssociator:
 
     def _cost(self, track: Track, face: _Seen, time_s: float, *, lost: bool) -> float | None:
         """How little a face agrees with a track, in face sizes; None: it can't be the same."""
-        settings, motion, unlike = self._settings, track.motion, track.unlike(face.look)
+        settings, motion, unlike = self._settings, track.motion, track.unlike(face.appearance)
+        is_alike = track.has_appearance and face.appearance is not None and unlike <= _ALIKE
+        if not motion.holds:
+            return _APPEARANCE_SIZES * unlike if is_alike else None
         away = distance(motion.predicted(time_s, settings), face.box, motion.size)
         if lost:
             # A face that was hidden may have stopped: its last place counts as much as where it was heading.
             away = min(away, distance(np.array(motion.box.centre), face.box, motion.size))
-        if track.has_look and face.look is not None and unlike <= _ALIKE:  # however large: a box swells behind another
+        if is_alike:  # however large: a box swells behind another
             limit = settings.max_alike_distance
         else:
             growth = abs(math.log(size_of(face.box) / motion.size))
@@ -253,7 +263,7 @@ class FaceAssociator:
             limit = settings.max_lost_distance if lost else settings.max_distance
         if away > limit or unlike > _UNLIKE:
             return None
-        return away + _LOOK_SIZES * unlike
+        return away + _APPEARANCE_SIZES * unlike
 
 
 def _near_pairs(faces: Sequence[_Seen]) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from models.crop_rule import CropRule
 from models.files.model_file import FaceModel
 from tracker.backends.base import LANDMARKS_ONLY, Backend, Prediction, PredictionRequest
 from tracker.config import TrackingConfig
-from tracker.following.looks import look_of
+from tracker.following.appearance import appearance_of
 from tracker.following.mirroring import predict_both_ways
 from tracker.geometry.crop import box_around_points, cut_crop, frame_from_crop_matrix, invert, transform_points
 from tracker.machine.timing import StageTimer
@@ -38,7 +38,7 @@ class LocatedFace:
     frame_from_crop: Matrix
     box: FaceBox  # the square that the next crop is made from
     previous_id: int | None
-    look: FloatArray  # see looks.py
+    appearance: FloatArray  # see appearance.py
     heatmap: FloatArray | None
     reconstruction: ImageArray | None
     recon_error: float | None
@@ -142,7 +142,7 @@ class FaceLocator:
             frame_from_crop=matrix,
             box=box_around_points(points, self._model.scheme, float(confidence.mean())),
             previous_id=face_id,
-            look=look_of(crop, prediction.points[i]),
+            appearance=appearance_of(crop, prediction.points[i]),
             heatmap=None if prediction.heatmaps is None else prediction.heatmaps[i],
             reconstruction=reconstruction,
             recon_error=error,

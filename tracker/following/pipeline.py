@@ -75,6 +75,7 @@ class FaceTracker:
         Args:
             restart_ids: count ids from 0 again, as for another source; else none is used twice.
         """
+        self._associator.reset()
         if restart_ids:
             self._associator = FaceAssociator(self.config.tracking.association)
         self._scene.reset()
@@ -174,7 +175,7 @@ class FaceTracker:
                 [face.box for face in faces],
                 frame.time_s,
                 [face.previous_id for face in faces],
-                [face.look for face in faces],
+                [face.appearance for face in faces],
             )
             # Followed faces stay; of the new ones the largest do.
             kept.sort(key=lambda i: (faces[i].previous_id is None, -faces[i].box.width))
@@ -185,7 +186,7 @@ class FaceTracker:
                 [face.box for face in faces],
                 frame.time_s,
                 [face.previous_id for face in faces],
-                [face.look for face in faces],
+                [face.appearance for face in faces],
             )
             self._tracked = {face_id: face.box for face_id, face in zip(ids, faces, strict=True)}
             self._filters = {i: f for i, f in self._filters.items() if i in self._tracked}
@@ -202,7 +203,7 @@ class FaceTracker:
     def _forget(self) -> None:
         self._tracked.clear()
         self._filters.clear()
-        self._associator.reset()
+        self._associator.cut()
         self._search.forget()
 
     def _find(
@@ -212,7 +213,7 @@ class FaceTracker:
         faces = list(known)
         turns = 0
         for look in looks:
-            if faces and look.quarter_turns != turns:
+            if look.quarter_turns != turns and any(_stands(face.box, turns) for face in faces):
                 break
             turns = look.quarter_turns
             with timer.stage("detect"):
@@ -238,6 +239,11 @@ class FaceTracker:
             reconstruction=face.reconstruction,
             recon_error=face.recon_error,
         )
+
+
+def _stands(box: FaceBox, quarter_turns: int) -> bool:
+    """Whether a face is upright, by less than 45 degrees, in the image turned to the left by so many quarters."""
+    return math.cos(box.roll - quarter_turns * math.pi / 2) > math.sqrt(0.5)
 
 
 def most_faces(config: TrackingConfig, *, still: bool = False) -> int:

@@ -1,4 +1,4 @@
-"""Cuts between scenes: after one, nothing of the last frame says where a face is now, or whose it is."""
+"""Cuts between scenes: after one, nothing of the last frame says where a face is now."""
 
 from __future__ import annotations
 

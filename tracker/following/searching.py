@@ -21,13 +21,14 @@ from tracker.detectors.turning import turned, turned_back
 from tracker.types import FaceBox, FloatArray, ImageArray
 
 _CHANGE = 12.0  # grey levels of a cell, 0..255, beyond what the whole picture changed by: noise stays below 4
-_MOST_ALLOWED = 1.0  # whole frames of close looks, saved up for when much happens
+_DRIFT_FOR_S = 2.0  # what changes by less within that time is a camera that drifts, or the sun
+_MOST_ALLOWED = 0.4  # whole frames of close looks, saved up for when much happens
 _MISSED_FOR_S = 5.0  # so long a face that was lost is looked for, though nothing changes
 _BLOCKS = (4, 3)  # across and down: parts of the frame consist of whole ones, so that networks see few sizes
 # Where a followed person moves: half the width, up and down from the face's middle, in sides of its box.
 _PERSON = ((0.9, 1.0, 1.0), (1.6, 0.0, 4.0))  # head, body
 # In units of the smallest face that is wanted of a video: photos, where there is time; faces that lie, in videos.
-_STILL_SMALLEST, _TURNED_SMALLEST = 0.7, 2.0
+_STILL_SMALLEST, _TURNED_SMALLEST = 0.55, 2.0
 _TURNS = (1, 3, 2)  # quarters to the left: lying comes before hanging
 
 
@@ -83,7 +84,7 @@ class FaceSearch:
     def forget(self) -> None:
         """Forgets what was seen: the next frame does not follow the last one."""
         self._seen: FloatArray | None = None  # the thumbnail; each cell as it was when last looked at closely
-        self._looked_s = self._swept_s = self._turned_s = self._missed_s = -math.inf
+        self._looked_s = self._swept_s = self._turned_s = self._missed_s = self._refreshed_s = -math.inf
 
     def looks(self, state: SearchState) -> list[Look]:
         """What to do with this frame, in order; the looks at the turned image only if no face is found before."""
@@ -98,8 +99,10 @@ class FaceSearch:
             self._looked_s = state.time_s
         close = self._config.smallest_px(state.image)
         quick = close if self._config.small_faces else None
-        looks = [Look(quick)]
-        if quick is None and self._may_look_closely(state):
+        closely = quick is None and self._may_look_closely(state)
+        # Where nobody is missing, a close look at what is new leaves nothing to a quick one.
+        looks = [] if closely and new and state.followed and not (state.lost or missing) else [Look(quick)]
+        if closely:
             looks += [Look(close, part=part) for part in new]
             self._note(state, new)
         return looks + [Look(_TURNED_SMALLEST * close, turns) for turns in self._turns(state)]
@@ -114,6 +117,9 @@ class FaceSearch:
         if self._seen is None or state.time_s - self._swept_s >= period_s:
             return [(0, 0, width, height)]
         changed = _changed(state.thumbnail, self._seen) & ~_explained(state)
+        if state.time_s - self._refreshed_s >= _DRIFT_FOR_S:
+            self._seen = np.where(changed, self._seen, state.thumbnail)
+            self._refreshed_s = state.time_s
         (across, down), parts = _BLOCKS, _blocks_around(changed)
         return [
             (x0 * width // across, y0 * height // down, x1 * width // across, y1 * height // down)
@@ -162,7 +168,7 @@ def looks_at_still(image: ImageArray, config: DetectionConfig) -> list[Look]:
 
 
 def _changed(thumbnail: FloatArray, before: FloatArray) -> NDArray[np.bool_]:
-    """The cells, (h, w), that show what neither they nor their neighbours showed before.
+    """The cells, (h, w), that show what neither they nor their neighbours showed before; not those that do so alone.
 
     A camera that shakes moves nothing by more than a cell, and a light that goes on changes all of them alike.
     """
@@ -170,7 +176,11 @@ def _changed(thumbnail: FloatArray, before: FloatArray) -> NDArray[np.bool_]:
     around = np.ones((3, 3), np.uint8)
     brighter = thumbnail - cv2.dilate(before, around)
     darker = cv2.erode(before, around) - thumbnail
-    return np.asarray(np.maximum(brighter, darker) > _CHANGE)
+    changed = (np.maximum(brighter, darker) > _CHANGE).astype(np.uint8)
+    _, blob_of, blobs, _ = cv2.connectedComponentsWithStats(changed)
+    large = blobs[:, cv2.CC_STAT_AREA] > 1
+    large[0] = False  # what has not changed
+    return np.asarray(large[blob_of])
 
 
 def _blocks_around(changed: NDArray[np.bool_]) -> list[Part]:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.config import AssociationSettings
-from tracker.following.looks import difference
+from tracker.following.appearance import difference
 from tracker.types import FaceBox, FloatArray
 
-_LOOK_MEMORY_S = 2.0  # time constant over which a look is averaged
+_APPEARANCE_MEMORY_S = 2.0  # time constant over which an appearance is averaged
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +22,7 @@ class Motion:
     box: FaceBox
     time_s: float
     velocity: NDArray[np.float64] | None = None  # (2,) px/s; None: seen once
+    holds: bool = True  # False: the picture has changed since
 
     @property
     def size(self) -> float:
@@ -37,6 +38,8 @@ class Motion:
 
     def moved(self, box: FaceBox, time_s: float, settings: AssociationSettings) -> Motion:
         """After it was seen again."""
+        if not self.holds:
+            return Motion(box, time_s)
         velocity, elapsed_s = self.velocity, time_s - self.time_s
         if elapsed_s > 0:
             latest = (np.array(box.centre) - np.array(self.box.centre)) / elapsed_s
@@ -51,25 +54,26 @@ class Track:
     def __init__(self, box: FaceBox, time_s: float) -> None:
         self.motion = Motion(box, time_s)
         self.born_s = time_s
-        self._look: FloatArray | None = None
-        self._looked_s = time_s
+        self._appearance: FloatArray | None = None
+        self._remembered_s = time_s
 
     @property
-    def has_look(self) -> bool:
+    def has_appearance(self) -> bool:
         """Whether it was ever seen without parts of another face."""
-        return self._look is not None
+        return self._appearance is not None
 
-    def unlike(self, look: FloatArray | None) -> float:
-        """How much a look differs from the face's own; 0 where one of them is not known."""
-        return 0.0 if self._look is None or look is None else difference(self._look, look)
+    def unlike(self, appearance: FloatArray | None) -> float:
+        """How much an appearance differs from the face's own; 0 where one of them is not known."""
+        return 0.0 if self._appearance is None or appearance is None else difference(self._appearance, appearance)
 
-    def remember(self, look: FloatArray | None, time_s: float) -> None:
+    def remember(self, appearance: FloatArray | None, time_s: float) -> None:
         """Averages what it looks like now with what it has looked like."""
-        if look is None:
+        if appearance is None:
             return
-        weight = np.float32(-math.expm1(-(time_s - self._looked_s) / _LOOK_MEMORY_S))
-        self._look = look if self._look is None else self._look + weight * (look - self._look)
-        self._looked_s = time_s
+        weight = np.float32(-math.expm1(-(time_s - self._remembered_s) / _APPEARANCE_MEMORY_S))
+        known = appearance if self._appearance is None else self._appearance
+        self._appearance = known + weight * (appearance - known)
+        self._remembered_s = time_s
 
 
 def size_of(box: FaceBox) -> float:

@@ -151,7 +151,7 @@ def test_the_model_is_there_before_the_video_starts(
     services.settings.update("tracking", backend="eager")
     live = open_live()
     qtbot.waitUntil(lambda: "The model is being loaded." in texts_in(live.faces), timeout=PATIENCE_MS)
-    qtbot.waitUntil(lambda: "No face is in the picture." in texts_in(live.faces), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: "The video is stopped." in texts_in(live.faces), timeout=PATIENCE_MS)
     assert live.bridge.session.tracker is not None
     assert live.picture is None
 

@@ -171,7 +171,7 @@ def test_the_chooser_gives_the_tracker_what_was_chosen(services: Services, tmp_p
     chooser.choose_max_faces(2)
     services.settings.update("tracking", smoothing=0.0)
     assert [(config.backend, config.tracking.max_faces, config.smooth) for config in heard] == [
-        ("eager", 4, True),
+        ("eager", 20, True),
         ("eager", 2, True),
         ("eager", 2, False),
     ]

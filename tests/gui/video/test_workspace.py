@@ -13,6 +13,7 @@ from window_steps import MakeWorkspace, Messages, entry_of, processed, shown_ind
 
 from gui.plots.timeline import Timeline
 from gui.services import Services
+from gui.widgets import IconButton
 from tracker.batch import Job, OutputChoice, run_job
 from tracker.following.pipeline import FaceTracker
 from tracker.sources import open_source
@@ -28,6 +29,9 @@ def test_an_empty_workspace_says_what_to_do(open_workspace: MakeWorkspace) -> No
         if shortcut.key != "Ctrl+O":  # that one opens a dialog
             shortcut.handler()
     assert workspace.stage.picture is None
+    assert not any(
+        button.isEnabled() for button in workspace.stage.transport.findChildren(IconButton) if not button.isCheckable()
+    )
 
 
 def test_a_video_is_opened_played_and_stepped_through(open_workspace: MakeWorkspace, qtbot: QtBot, film: Path) -> None:
@@ -36,6 +40,7 @@ def test_a_video_is_opened_played_and_stepped_through(open_workspace: MakeWorksp
     wait_until(qtbot, lambda: shown_index(workspace) == 0)
     stage = workspace.stage
     assert stage.canvas.message == ""
+    assert all(button.isEnabled() for button in stage.transport.findChildren(IconButton))
     with open_source(film) as source:
         np.testing.assert_array_equal(stage.canvas.image, next(iter(source)).image)
     wait_until(qtbot, lambda: not entry_of(workspace).loading)
@@ -66,10 +71,11 @@ def test_what_can_not_be_shown_is_told_in_its_place(
 ) -> None:
     (tmp_path / "text.mp4").write_text("no video " * 50)
     workspace = open_workspace()
-    workspace.open_inputs([str(tmp_path / "text.mp4"), "rtsp://camera/1"])
+    workspace.open_inputs([str(tmp_path / "gone.mp4"), str(tmp_path / "text.mp4"), "rtsp://camera/1"])
     wait_until(qtbot, lambda: entry_of(workspace).problem)
     assert "cannot be opened as a video" in workspace.stage.canvas.message
     assert any("cameras and streams" in text for text, _, _ in messages)
+    assert any(text.endswith("gone.mp4: no such file or folder; check the path") for text, _, _ in messages)
     workspace._process_or_stop()
     assert not entry_of(workspace).is_being_processed
     workspace.open_inputs([str(film)])

@@ -25,7 +25,7 @@ import models.landmark_schemes, tracker.config
 for entry in MODELS.values():
     entry.check()
     read_header(entry.weights, "model file")
-print({"torch", "numpy", "safetensors"} & sys.modules.keys())
+print({"torch", "safetensors"} & sys.modules.keys())
 """
 
 

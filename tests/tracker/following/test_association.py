@@ -195,6 +195,17 @@ def test_two_that_were_hidden_together_are_told_apart() -> None:
     assert associator.update([box(110), box(250)], 0.8, None, [look(1), look(0)]) == [1, 0]
 
 
+def test_after_a_cut_only_looks_tell_who_is_who() -> None:
+    associator = seen_for_a_while(box(100), box(300))
+    associator.cut()
+    ids = associator.update([box(900, side=250), box(100), box(300)], 1 / RATE, None, [look(0), look(7), look(8)])
+    assert ids == [0, 2, 3]
+    associator.cut()
+    assert associator.update([box(100)], 2 / RATE) == [4]  # it is not known what it looks like
+    associator.reset()
+    assert associator.update([box(900)], 3 / RATE, None, [look(0)]) == [5]
+
+
 def test_a_hand_before_a_face_takes_no_id() -> None:
     associator = seen_for_a_while(box(100), box(260))
     for frame in range(1, 30):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import cv2
@@ -156,6 +156,16 @@ def test_after_a_cut_ids_start_anew(shared_data: Path, face_tracker: FaceTracker
     assert before
     assert after
     assert not before & after
+
+
+def test_a_pan_as_quick_as_a_cut_keeps_the_ids(face_tracker: FaceTracker) -> None:
+    """The demo clip as a slow machine sees it, from one person to two."""
+    with open_source(demo_clip(), start_s=7.5, end_s=9.6) as source:
+        results = [face_tracker.process(frame) for frame in islice(source, 0, None, 5)]
+    ids = [[face.face_id for face in result.faces] for result in results]
+    assert ids[0] == [0]
+    assert ids[-1] == [0, 1]
+    assert {face_id for each in ids for face_id in each} == {0, 1}
 
 
 def test_after_a_cut_with_a_frame_of_both_scenes_nothing_of_the_old_one_is_left(

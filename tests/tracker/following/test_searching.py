@@ -77,15 +77,14 @@ def test_where_nothing_changes_nobody_is_looked_for_beside_a_followed_face() -> 
     watched = Watched()
     watched.looks(0.0)
     assert [i for i in range(1, 299) if watched.looks(i / 30, [FACE])] == []
-    (quick, close) = watched.looks(10.0, [FACE])  # but now and then, everywhere
-    assert (quick.part, close.part) == (None, (0, 0, 480, 270))
+    assert watched.looks(10.0, [FACE]) == [Look(CLOSE_PX, part=(0, 0, 480, 270))]  # but now and then, everywhere
 
 
 def test_where_something_changes_that_part_is_looked_at_closely() -> None:
     watched = Watched()
     watched.looks(0.0)
     assert watched.looks(0.2, [FACE], changed=[(25, 25)]) == []  # not before half a second is over
-    assert watched.looks(0.5, [FACE], changed=[(25, 25)]) == [Look(), Look(CLOSE_PX, part=(0, 0, 120, 90))]
+    assert watched.looks(0.5, [FACE], changed=[(25, 25)]) == [Look(CLOSE_PX, part=(0, 0, 120, 90))]
     assert watched.looks(1.0, [FACE], changed=[(25, 25)]) == []  # it was seen
     # Somebody has come; that somebody has gone is no news.
     assert close_looks(watched.looks(1.5, [FACE], changed=[(425, 200)])) == [Look(CLOSE_PX, part=(360, 180, 480, 270))]
@@ -108,7 +107,7 @@ def test_close_looks_beside_followed_faces_take_no_more_than_a_whole_frame_in_te
             assert look.part is not None
             left, top, right, bottom = look.part
             area += (right - left) * (bottom - top) / (480 * 270)
-    assert 4 <= area <= 6  # in 40 s, with what was saved up and the last one
+    assert 3.5 <= area <= 5.5  # in 40 s, with what was saved up and the last one
 
 
 def test_a_lost_face_is_looked_for_at_once_and_for_a_while() -> None:
@@ -130,7 +129,7 @@ def test_small_faces_make_every_look_a_close_one() -> None:
 def test_a_still_is_looked_at_quickly_closely_and_then_turned() -> None:
     looks = looks_at_still(np.zeros((*SMALL, 3), np.uint8), DetectionConfig())
     assert [(look.smallest_px, look.quarter_turns) for look in looks] == [
-        (px, turns) for turns in (0, 1, 3, 2) for px in (None, 0.7 * CLOSE_PX)
+        (px, turns) for turns in (0, 1, 3, 2) for px in (None, 0.55 * CLOSE_PX)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Looks: of one face alike, of two people not, on real faces."""
+"""Appearances: of one face alike, of two people not, on real faces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tracker.following.looks import difference, look_of
+from tracker.following.appearance import appearance_of, difference
 from tracker.types import FloatArray, ImageArray
 
 Face = tuple[ImageArray, FloatArray]
@@ -31,26 +31,26 @@ def people(shared_data: Path) -> list[Face]:
     return made
 
 
-def test_a_look_has_no_light_and_little_of_where_the_crop_lies(people: list[Face]) -> None:
+def test_an_appearance_has_no_light_and_little_of_where_the_crop_lies(people: list[Face]) -> None:
     for crop, points in people:
-        look = look_of(crop, points)
-        assert look.shape == (48,)
+        own = appearance_of(crop, points)
+        assert own.shape == (48,)
         darker = (crop * 0.7 + 10).astype(np.uint8)
-        assert difference(look, look_of(darker, points)) < 0.03
-        moved = look_of(np.roll(crop, (3, 2), (0, 1)), points + np.float32([2, 3]))
-        assert difference(look, moved) < 0.02
-        assert difference(look, look_of(crop, points + np.float32([2, -2]))) < 0.1
+        assert difference(own, appearance_of(darker, points)) < 0.03
+        moved = appearance_of(np.roll(crop, (3, 2), (0, 1)), points + np.float32([2, 3]))
+        assert difference(own, moved) < 0.02
+        assert difference(own, appearance_of(crop, points + np.float32([2, -2]))) < 0.1
 
 
 def test_two_people_look_different(people: list[Face]) -> None:
-    looks = [look_of(crop, points) for crop, points in people]
-    differences = [difference(a, b) for a, b in combinations(looks, 2)]
+    all_of_them = [appearance_of(crop, points) for crop, points in people]
+    differences = [difference(a, b) for a, b in combinations(all_of_them, 2)]
     assert np.median(differences) > 0.25
     assert np.mean(np.array(differences) < 0.1) < 0.05
 
 
-def test_any_points_give_a_look(people: list[Face]) -> None:
+def test_any_points_give_an_appearance(people: list[Face]) -> None:
     crop, points = people[0]
     for strange in (points * 0 - 50, points * 0 + 500, points * 0 + 64, points * 20):
-        assert np.isfinite(look_of(crop, strange)).all()
-    assert np.abs(look_of(np.full_like(crop, 7), points)).max() < 0.1
+        assert np.isfinite(appearance_of(crop, strange)).all()
+    assert np.abs(appearance_of(np.full_like(crop, 7), points)).max() < 0.1
