@@ -22,6 +22,7 @@ from tracker.types import FaceBox, FloatArray
 
 _FREE = 0.1  # intersection over union up to which a face is seen without parts of another
 _NEAR = 2.5  # face sizes between two faces that may have changed places
+_REMEMBERED_EVERY_S = 0.2  # an appearance, where nobody else is there
 _YOUNG_S = 0.5  # so long a face that was found may turn out to be a lost one: it comes out from behind another
 # Differences of appearances, see ``appearance.py``.
 _ALIKE = 0.18  # as a face is to itself a moment later
@@ -100,6 +101,13 @@ class FaceAssociator:
         for track in self._tracks.values():
             track.motion.holds = False
 
+    def needs_appearances(self, time_s: float, previous_ids: Sequence[int | None]) -> bool:
+        """Whether they would tell anything: not of the only face that there is, as it was seen a moment ago."""
+        if len(previous_ids) != 1 or len(self._tracks) != 1 or previous_ids[0] not in self._tracks:
+            return True
+        track = self._tracks[previous_ids[0]]
+        return not track.motion.holds or time_s - track.remembered_s >= _REMEMBERED_EVERY_S
+
     def drop_duplicates(
         self,
         boxes: Sequence[FaceBox],
@@ -118,6 +126,9 @@ class FaceAssociator:
             previous_ids: for each box the id of the track whose crop it came from, None for a new detection.
             appearances: of the face in each box, see ``appearance.py``; default: not known.
         """
+
+        if len(boxes) < 2:
+            return [*range(len(boxes))]
 
         def priority(i: int) -> tuple[bool, float, float, float]:
             box, face_id = boxes[i], previous_ids[i]
@@ -268,6 +279,8 @@ class FaceAssociator:
 
 def _near_pairs(faces: Sequence[_Seen]) -> list[tuple[int, int]]:
     """Places of faces that are near enough to each other to have changed places since the last frame."""
+    if len(faces) < 2:
+        return []
     centres = np.array([face.box.centre for face in faces]).reshape(-1, 2)
     sizes = np.array([size_of(face.box) for face in faces])
     apart = np.linalg.norm(centres[:, None] - centres, axis=-1)

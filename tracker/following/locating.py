@@ -38,10 +38,16 @@ class LocatedFace:
     frame_from_crop: Matrix
     box: FaceBox  # the square that the next crop is made from
     previous_id: int | None
-    appearance: FloatArray  # see appearance.py
+    crop: ImageArray  # (S, S, 3)
+    crop_points: FloatArray  # (K, 2) pixels of the crop
     heatmap: FloatArray | None
     reconstruction: ImageArray | None
     recon_error: float | None
+
+    @property
+    def appearance(self) -> FloatArray:
+        """See appearance.py; computed at each call."""
+        return appearance_of(self.crop, self.crop_points)
 
     @property
     def mean_confidence(self) -> float:
@@ -142,7 +148,8 @@ class FaceLocator:
             frame_from_crop=matrix,
             box=box_around_points(points, self._model.scheme, float(confidence.mean())),
             previous_id=face_id,
-            appearance=appearance_of(crop, prediction.points[i]),
+            crop=crop,
+            crop_points=prediction.points[i],
             heatmap=None if prediction.heatmaps is None else prediction.heatmaps[i],
             reconstruction=reconstruction,
             recon_error=error,

@@ -171,22 +171,21 @@ class FaceTracker:
             faces += self._find(self._search.looks(state), faces, request, timer)
 
         with timer.stage("associate"):
-            kept = self._associator.drop_duplicates(
-                [face.box for face in faces],
-                frame.time_s,
-                [face.previous_id for face in faces],
-                [face.appearance for face in faces],
-            )
+            boxes, before = [face.box for face in faces], [face.previous_id for face in faces]
+            tells = self._associator.needs_appearances(frame.time_s, before)
+            appearances = [face.appearance for face in faces] if tells else None
+            kept = self._associator.drop_duplicates(boxes, frame.time_s, before, appearances)
             # Followed faces stay; of the new ones the largest do.
             kept.sort(key=lambda i: (faces[i].previous_id is None, -faces[i].box.width))
             left_out = max(len(kept) - most, 0)
             self._said_more = self._said_more or left_out > 0
-            faces = [faces[i] for i in sorted(kept[:most])]
+            kept = sorted(kept[:most])
+            faces = [faces[i] for i in kept]
             ids = self._associator.update(
                 [face.box for face in faces],
                 frame.time_s,
                 [face.previous_id for face in faces],
-                [face.appearance for face in faces],
+                [appearances[i] for i in kept] if appearances else None,
             )
             self._tracked = {face_id: face.box for face_id, face in zip(ids, faces, strict=True)}
             self._filters = {i: f for i, f in self._filters.items() if i in self._tracked}

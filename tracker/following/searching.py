@@ -23,6 +23,7 @@ from tracker.types import FaceBox, FloatArray, ImageArray
 _CHANGE = 12.0  # grey levels of a cell, 0..255, beyond what the whole picture changed by: noise stays below 4
 _DRIFT_FOR_S = 2.0  # what changes by less within that time is a camera that drifts, or the sun
 _MOST_ALLOWED = 0.4  # whole frames of close looks, saved up for when much happens
+_CHECKED_EVERY_S = 0.1  # whether anything has changed
 _MISSED_FOR_S = 5.0  # so long a face that was lost is looked for, though nothing changes
 _BLOCKS = (4, 3)  # across and down: parts of the frame consist of whole ones, so that networks see few sizes
 # Where a followed person moves: half the width, up and down from the face's middle, in sides of its box.
@@ -85,13 +86,17 @@ class FaceSearch:
         """Forgets what was seen: the next frame does not follow the last one."""
         self._seen: FloatArray | None = None  # the thumbnail; each cell as it was when last looked at closely
         self._looked_s = self._swept_s = self._turned_s = self._missed_s = self._refreshed_s = -math.inf
+        self._next_check_s = -math.inf
 
     def looks(self, state: SearchState) -> list[Look]:
         """What to do with this frame, in order; the looks at the turned image only if no face is found before."""
         if state.lost:
             self._missed_s = state.time_s
         due = state.time_s - self._looked_s >= self._config.period_s
-        new = self._parts_with_news(state) if due else []
+        new: list[Part] = []
+        if due and (not state.followed or state.time_s >= self._next_check_s):
+            self._next_check_s = state.time_s + _CHECKED_EVERY_S
+            new = self._parts_with_news(state)
         missing = due and state.time_s - self._missed_s < _MISSED_FOR_S
         if state.followed and not (state.lost or missing or new):
             return []

@@ -55,7 +55,7 @@ class Track:
         self.motion = Motion(box, time_s)
         self.born_s = time_s
         self._appearance: FloatArray | None = None
-        self._remembered_s = time_s
+        self.remembered_s = time_s  # when its appearance was last known
 
     @property
     def has_appearance(self) -> bool:
@@ -70,10 +70,10 @@ class Track:
         """Averages what it looks like now with what it has looked like."""
         if appearance is None:
             return
-        weight = np.float32(-math.expm1(-(time_s - self._remembered_s) / _APPEARANCE_MEMORY_S))
+        weight = np.float32(-math.expm1(-(time_s - self.remembered_s) / _APPEARANCE_MEMORY_S))
         known = appearance if self._appearance is None else self._appearance
         self._appearance = known + weight * (appearance - known)
-        self._remembered_s = time_s
+        self.remembered_s = time_s
 
 
 def size_of(box: FaceBox) -> float:
