@@ -88,7 +88,7 @@ def picture_live(app: QApplication, window: MainWindow) -> None:
     assert isinstance(live, LiveWorkspace)
     wait_for(app, lambda: live.picture is not None and bool(live.picture.tracked.result.faces))
     tracker = live.bridge.session.tracker
-    if tracker is not None and tracker.reconstructs:
+    if tracker is not None and not tracker.why_no_reconstruction:
         live.overlays.toggle_reconstruction()
     begin = time.monotonic()
     wait_for(app, lambda: time.monotonic() > begin + LIVE_S)
