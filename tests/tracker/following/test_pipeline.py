@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from models import registry
 from models.errors import FewmarkError
 from tracker.config import DetectionConfig, TrackerConfig, TrackingConfig
 from tracker.files.assets import demo_clip
@@ -68,6 +70,19 @@ def test_a_model_that_cannot_reconstruct_says_so(without_reconstruction: Path, p
     config = TrackerConfig(model=str(without_reconstruction), backend="eager")
     with open_tracker(config) as tracker, pytest.raises(FewmarkError, match="not trained to reconstruct"):
         tracker.process(Frame(portrait, 0, 0.0), reconstructions=True)
+
+
+def test_where_the_reconstructions_weights_are_missing_tracking_says_so_once_and_goes_on(
+    portrait: ImageArray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(registry, "AUTOENCODER", replace(registry.AUTOENCODER, name="nowhere"))
+    with open_tracker(TrackerConfig(model="fast128", backend="eager")) as tracker:
+        results = [tracker.process(Frame(portrait, i, i / 30), reconstructions=True) for i in range(3)]
+    assert [len(result.faces) for result in results] == [1, 1, 1]
+    assert all(face.reconstruction is None for result in results for face in result.faces)
+    (said,) = [record.getMessage() for record in caplog.records if "nowhere.safetensors" in record.getMessage()]
+    assert said.startswith("no reconstructions:")
+    assert said.endswith("install Fewmark again")
 
 
 def test_the_landmarks_move_with_the_image(face_tracker: FaceTracker, portrait: ImageArray) -> None:
