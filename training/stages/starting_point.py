@@ -14,9 +14,9 @@ from models.crop_rule import CropRule
 from models.errors import FewmarkError
 from models.files.autoencoder_file import AUTOENCODER_FORMAT, TrainedAutoencoder, load_autoencoder
 from models.files.descriptor_file import DESCRIPTOR_FORMAT, TrainedDescriptors, load_descriptors
+from models.files.header import read_header
 from models.files.model_file import FaceModel, load_model
 from models.files.pretrained_encoder import load_pretrained
-from models.files.safetensors_file import read_safetensors
 from models.landmark_schemes import LandmarkScheme
 from models.networks.base import LandmarkNetwork
 from models.networks.encoders import ENCODERS
@@ -122,10 +122,10 @@ def load_start(path: Path) -> Start:
     """
     if str(path) in MODELS:
         return open_model(str(path))
-    header, _ = read_safetensors(path, "file of an autoencoder, of descriptors or of a model")
-    if header.get("format") == AUTOENCODER_FORMAT.name:
+    held = read_header(path, "file of an autoencoder, of descriptors or of a model").content.get("format")
+    if held == AUTOENCODER_FORMAT.name:
         return load_autoencoder(path)
-    return load_descriptors(path) if header.get("format") == DESCRIPTOR_FORMAT.name else load_model(path)
+    return load_descriptors(path) if held == DESCRIPTOR_FORMAT.name else load_model(path)
 
 
 def _fitted(start: Start, recipe: LandmarkRecipe) -> Autoencoder | LandmarkNetwork:
